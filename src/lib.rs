@@ -26,3 +26,4 @@
 
 pub mod operation;
 pub mod clock;
+pub mod body;
