@@ -24,6 +24,7 @@
 //! - *reply*: an answer written by us; *response*: an answer from anyone
 //! - *head*: a message's start line and header fields
 
+pub mod cli;
 pub mod operation;
 pub mod clock;
 pub mod body;

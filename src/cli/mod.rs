@@ -1,0 +1,48 @@
+//! The command line: one file a command. Data goes to stdout, everything else to stderr. Exit codes: 0 for success,
+//! 1 for a failure while running or the answer "no", 2 for wrong usage or a bad configuration.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A failure while running, or the answer "no".
+pub const NO: u8 = 1;
+/// Wrong usage, or a bad configuration.
+pub const BAD: u8 = 2;
+
+/// The command line as typed. Clap itself exits with 2 on wrong usage.
+#[derive(Debug, Parser)]
+#[command(name = "duskgate", version, about, long_about = LONG_ABOUT, after_help = AFTER_HELP)]
+#[command(arg_required_else_help = true, disable_help_subcommand = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const LONG_ABOUT: &str = "\
+Duskgate stands in front of Onezone and keeps its deprecated REST routes working while their callers move off \
+them: it rewrites the calls to the newer API, adds the deprecation headers, and counts who still calls what.";
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 success, 1 failure while running or the answer is \"no\", 2 wrong usage or bad configuration";
+
+#[derive(Debug, Subcommand)]
+enum Command {}
+
+/// Runs the command and says how the process should exit.
+pub fn run(arguments: Arguments) -> ExitCode {
+    match arguments.command {}
+}
+
+/// Writes data to stdout. A reader that has gone away is no failure: `duskgate operations | head -1`.
+pub fn print(text: &str) -> ExitCode {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            eprintln!("error: cannot write to stdout: {error}");
+            ExitCode::from(NO)
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}
