@@ -1,9 +1,13 @@
 //! The deprecated operations, one row each. The rows of Onezone are built in, from `deprecated-operations.json`; a
 //! configuration adds rows for any other API. Facts only: no dates, no modes chosen, no paths matched.
 
+mod catalogue;
+
 use std::fmt;
 
 use http::Method;
+
+pub use catalogue::builtin;
 
 /// How a call of an operation is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
