@@ -27,5 +27,7 @@
 pub mod cli;
 pub mod metrics;
 pub mod operation;
+pub mod http1;
+pub mod timer;
 pub mod clock;
 pub mod body;
