@@ -25,6 +25,7 @@
 //! - *head*: a message's start line and header fields
 
 pub mod cli;
+pub mod route;
 pub mod metrics;
 pub mod operation;
 pub mod http1;

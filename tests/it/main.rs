@@ -1,0 +1,3 @@
+//! The integration tests, one binary. Each module says at its head what it is about.
+
+mod route_model;
