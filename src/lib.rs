@@ -26,6 +26,7 @@
 
 pub mod cli;
 pub mod route;
+pub mod log;
 pub mod metrics;
 pub mod operation;
 pub mod http1;
