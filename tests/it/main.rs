@@ -1,3 +1,4 @@
 //! The integration tests, one binary. Each module says at its head what it is about.
 
+mod dashboards;
 mod route_model;

@@ -1,0 +1,231 @@
+//! Holds every dashboard in `grafana/dashboards` to what can be proven without a Grafana: the shape of its JSON, and
+//! that each expression reads metrics and labels that exist.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use duskgate::clock::Clock;
+use duskgate::metrics::{Metrics, Vocabulary, Watched};
+use duskgate::operation::Mode;
+use serde_json::Value;
+
+#[test]
+fn a_dashboard_loads_anywhere() {
+    let mut uids = BTreeSet::new();
+    for (file, dashboard) in dashboards() {
+        assert_eq!(dashboard["schemaVersion"], 39, "{file}");
+        assert!(dashboard.as_object().unwrap().contains_key("id") && dashboard["id"].is_null(), "{file}: id");
+        assert!(uids.insert(text(&dashboard["uid"]).to_owned()), "{file}: uid is not its own");
+        assert!(!text(&dashboard["title"]).is_empty(), "{file}: title");
+        assert!(!dashboard["annotations"]["list"].as_array().unwrap().is_empty(), "{file}: annotations");
+        let sources = list(&dashboard["templating"]["list"]).iter().filter(|it| it["type"] == "datasource");
+        assert_eq!(sources.map(|it| text(&it["name"])).collect::<Vec<_>>(), ["datasource"], "{file}");
+        each_object(&dashboard, &mut |object| {
+            if object.get("type").is_some_and(|kind| kind == "prometheus") {
+                assert_eq!(object["uid"], "${datasource}", "{file}: {object:?}");
+            }
+        });
+    }
+}
+
+#[test]
+fn every_panel_explains_itself() {
+    for (file, dashboard) in dashboards() {
+        let mut ids = BTreeSet::new();
+        for panel in list(&dashboard["panels"]) {
+            let place = format!("{file}: {}", panel["title"]);
+            assert!(ids.insert(panel["id"].as_u64().unwrap()), "{place}: id is not its own");
+            assert!(!text(&panel["title"]).is_empty(), "{place}");
+            if panel["type"] == "row" {
+                continue;
+            }
+            assert!(text(&panel["description"]).ends_with('.'), "{place}: description");
+            assert!(!text(&panel["fieldConfig"]["defaults"]["unit"]).is_empty(), "{place}: unit");
+            let names: Vec<_> = list(&panel["targets"]).iter().map(|it| text(&it["refId"])).collect();
+            assert!(
+                !names.is_empty() && names.iter().collect::<BTreeSet<_>>().len() == names.len(),
+                "{place}: refId"
+            );
+        }
+    }
+}
+
+#[test]
+fn no_panel_covers_another() {
+    for (file, dashboard) in dashboards() {
+        let mut taken = BTreeMap::new();
+        for panel in list(&dashboard["panels"]) {
+            let [x, y, w, h] = ["x", "y", "w", "h"].map(|key| panel["gridPos"][key].as_u64().unwrap());
+            assert!(w > 0 && h > 0 && x + w <= 24, "{file}: {} is off the grid", panel["title"]);
+            for cell in (y..y + h).flat_map(|row| (x..x + w).map(move |column| (column, row))) {
+                let other = taken.insert(cell, &panel["title"]);
+                assert_eq!(other, None, "{file}: {} covers it at {cell:?}", panel["title"]);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_expression_reads_metrics_and_labels_that_exist() {
+    let series = rendered_series();
+    for (place, expression) in expressions() {
+        for selector in selectors(&expression) {
+            let labels = series.get(&selector.metric);
+            let labels =
+                labels.unwrap_or_else(|| panic!("{place}: no metric {} in {expression}", selector.metric));
+            for label in &selector.labels {
+                let known = labels.contains(label) || ["job", "instance"].contains(&label.as_str());
+                assert!(known, "{place}: {} has no label {label}: {expression}", selector.metric);
+            }
+        }
+        assert!(!selectors(&expression).is_empty(), "{place}: {expression} reads nothing");
+    }
+}
+
+#[test]
+fn counters_are_read_as_rates_over_grafanas_own_intervals() {
+    for (place, expression) in expressions() {
+        for selector in selectors(&expression) {
+            let name = &selector.metric;
+            let counts = ["_total", "_bucket", "_sum", "_count"].iter().any(|end| name.ends_with(end));
+            let expected = match selector.function.as_str() {
+                "rate" | "changes" => Some("$__rate_interval"),
+                "increase" => Some("$__range"),
+                _ => None,
+            };
+            assert_eq!(selector.range.as_deref(), expected, "{place}: {expression}");
+            assert!(!counts || expected.is_some(), "{place}: {name} is a counter: {expression}");
+        }
+    }
+}
+
+/// The files by name, parsed.
+fn dashboards() -> Vec<(String, Value)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("grafana/dashboards");
+    let files =
+        fs::read_dir(folder).expect("the folder is there").map(|entry| entry.expect("it is readable"));
+    let found: Vec<_> = files
+        .map(|file| {
+            let text = fs::read_to_string(file.path()).expect("a dashboard is text");
+            let name = file.file_name().display().to_string();
+            let parsed = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+            (name, parsed)
+        })
+        .collect();
+    assert!(!found.is_empty());
+    found
+}
+
+/// Each expression, of panels, annotations and variables, with where it stands.
+fn expressions() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for (file, dashboard) in dashboards() {
+        let panels = list(&dashboard["panels"]);
+        let parts = panels.iter().chain(list(&dashboard["annotations"]["list"]));
+        for part in parts.chain(list(&dashboard["templating"]["list"])) {
+            let place = format!("{file}: {}", part.get("title").unwrap_or(&part["name"]));
+            each_object(part, &mut |object| {
+                if let Some(expression) = object.get("expr").or(object.get("definition")) {
+                    found.push((place.clone(), text(expression).to_owned()));
+                }
+            });
+        }
+    }
+    found
+}
+
+/// The labels of each series that a fresh proxy shows. Each vocabulary has a word here, so that its metric is there.
+fn rendered_series() -> BTreeMap<String, BTreeSet<String>> {
+    let words = Vocabulary { malformed: &["word"], upstream_errors: &["word"], limits: &["word"] };
+    let metrics = Metrics::new(Clock::Real, &["127.0.0.1:8080".to_owned()], words);
+    metrics.servers(&["http://127.0.0.1:1".to_owned()]);
+    metrics.operations(vec![Watched {
+        operation: "operation".to_owned(),
+        mode: Mode::Observe,
+        mode_after_sunset: Mode::Gone,
+        success: 200,
+        deprecated_at: Clock::Real.now(),
+        sunset_at: None,
+    }]);
+    let mut series = BTreeMap::<_, BTreeSet<_>>::new();
+    for line in metrics.render().lines().filter(|line| !line.starts_with('#')) {
+        let (name, labels) = line.split_once(['{', ' ']).expect("a series has a value");
+        let labels = labels.rsplit_once('}').map_or("", |(labels, _)| labels);
+        let names =
+            labels.split("\",").filter_map(|label| label.split_once('=')).map(|(name, _)| name.to_owned());
+        series.entry(name.to_owned()).or_default().extend(names);
+    }
+    series
+}
+
+/// One metric as an expression reads it.
+#[derive(Debug)]
+struct Selector {
+    metric: String,
+    /// The labels that it is filtered by, and those that the aggregation around it keeps.
+    labels: Vec<String>,
+    /// What stands in brackets behind it.
+    range: Option<String>,
+    /// The function called directly on it.
+    function: String,
+}
+
+/// The metrics of an expression. As much of PromQL as the dashboards use: an aggregation's labels stand before it.
+fn selectors(expression: &str) -> Vec<Selector> {
+    let mut found = Vec::new();
+    let mut kept = Vec::new();
+    let mut rest = expression;
+    let mut words: Vec<&str> = Vec::new();
+    while let Some(start) = rest.find(|c: char| c.is_ascii_alphabetic() || c == '_') {
+        rest = &rest[start..];
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+        let (word, after) = rest.split_at(end);
+        rest = after;
+        if word == "by" {
+            let (labels, after) = after.trim_start()[1..].split_once(')').expect("the list of labels ends");
+            kept = labels.split(',').map(|label| label.trim().to_owned()).collect();
+            rest = after;
+        } else if word.contains('_') && !after.starts_with('(') {
+            let (filters, after) = between(after, '{', '}');
+            let (range, after) = between(after, '[', ']');
+            let filters =
+                filters.unwrap_or_default().split("\",").filter_map(|filter| filter.split_once('='));
+            let labels = filters.map(|(label, _)| label.to_owned()).chain(kept.iter().cloned());
+            found.push(Selector {
+                metric: word.to_owned(),
+                labels: labels.collect(),
+                range: range.map(str::to_owned),
+                function: words.last().copied().unwrap_or_default().to_owned(),
+            });
+            rest = after;
+        }
+        words.push(word);
+    }
+    found
+}
+
+/// What stands in a pair of brackets at the start of a text, and the text behind.
+fn between(text: &str, open: char, close: char) -> (Option<&str>, &str) {
+    let inner = text.strip_prefix(open).and_then(|text| text.split_once(close));
+    inner.map_or((None, text), |(inner, after)| (Some(inner), after))
+}
+
+fn each_object(value: &Value, visit: &mut impl FnMut(&serde_json::Map<String, Value>)) {
+    match value {
+        Value::Object(object) => {
+            visit(object);
+            object.values().for_each(|value| each_object(value, visit));
+        }
+        Value::Array(values) => values.iter().for_each(|value| each_object(value, visit)),
+        _ => {}
+    }
+}
+
+fn list(value: &Value) -> &Vec<Value> {
+    value.as_array().unwrap_or_else(|| panic!("not a list: {value}"))
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("not a text: {value}"))
+}
