@@ -27,6 +27,7 @@
 pub mod cli;
 pub mod route;
 pub mod log;
+pub mod reply;
 pub mod metrics;
 pub mod operation;
 pub mod http1;
