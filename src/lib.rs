@@ -25,6 +25,7 @@
 //! - *head*: a message's start line and header fields
 
 pub mod cli;
+pub mod admin;
 pub mod route;
 pub mod log;
 pub mod reply;

@@ -1,0 +1,301 @@
+//! The admin listener: metrics, health, the operations and the configuration in force, reloading and draining, on an
+//! address of its own that callers of Onezone never see. It shows and commands; what it shows and who obeys is handed
+//! to it as a [`Panel`].
+//!
+//! It has no accounts: whoever reaches it may use it, which is why it binds to loopback unless told otherwise. What a
+//! web page of another origin makes a browser send is refused.
+
+mod page;
+#[cfg(test)]
+mod tests;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue, ORIGIN};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use http_body_util::Full;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+
+use crate::metrics::Metrics;
+
+/// Where the admin listener stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The address to listen on; port 0 takes a free one.
+    pub address: SocketAddr,
+}
+
+/// What the admin listener shows and commands.
+pub struct Panel {
+    /// All metrics.
+    pub metrics: Arc<Metrics>,
+    /// How the proxy fares.
+    pub health: Box<dyn Fn() -> Health + Send + Sync>,
+    /// The deprecated operations in force, in the order to show them.
+    pub operations: Box<dyn Fn() -> Vec<Row> + Send + Sync>,
+    /// The effective configuration, secrets redacted, as TOML.
+    pub configuration: Box<dyn Fn() -> String + Send + Sync>,
+    /// Loads the configuration anew.
+    pub reload: Box<dyn Fn() -> Reloading + Send + Sync>,
+    /// Begins (`true`) or ends (`false`) to tell load balancers to stay away; nothing stops.
+    pub drain: Box<dyn Fn(bool) + Send + Sync>,
+}
+
+/// A reload under way; it ends with all mistakes of a configuration that was refused, one text for each.
+pub type Reloading = Pin<Box<dyn Future<Output = Result<(), Vec<String>>> + Send>>;
+
+/// How the proxy fares, part by part.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Health {
+    /// Its listeners accept connections.
+    pub listening: bool,
+    /// A backend server can be reached, as far as is known.
+    pub upstream: bool,
+    /// It was told to drain, or is stopping.
+    pub draining: bool,
+}
+
+impl Health {
+    /// Whether requests should be sent here.
+    pub fn ready(&self) -> bool {
+        self.listening && self.upstream && !self.draining
+    }
+}
+
+/// A deprecated operation as it is shown.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// The operationId.
+    pub id: String,
+    /// Its method.
+    pub method: String,
+    /// Its path template.
+    pub path: String,
+    /// The mode that serves it now.
+    pub mode: &'static str,
+    /// Its phase now.
+    pub phase: &'static str,
+    /// When it was or will be deprecated.
+    pub deprecated_at: Timestamp,
+    /// When it ends, if that is known.
+    pub sunset_at: Option<Timestamp>,
+    /// Where it is documented.
+    pub documentation: Option<String>,
+    /// What to call instead, as `METHOD path`.
+    pub successors: Vec<String>,
+    /// Calls since this process started.
+    pub calls: u64,
+    /// The last of them.
+    pub last_call: Option<Timestamp>,
+}
+
+/// How many connections there can be at once; more wait to be accepted.
+const CONNECTIONS: usize = 64;
+/// How long a request's head may take, and how long a connection may idle.
+const HEAD: Duration = Duration::from_secs(30);
+/// How long a connection may live, so that no slow reader holds one for ever.
+const LIFE: Duration = Duration::from_secs(300);
+/// How many bytes a request's head may have.
+const HEAD_BYTES: usize = 16 << 10;
+
+/// Serves the panel on a listener, until the future is dropped.
+pub async fn serve(listener: TcpListener, panel: Arc<Panel>) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
+        // The semaphore is never closed.
+        let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
+        while connections.try_join_next().is_some() {}
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let panel = Arc::clone(&panel);
+                connections.spawn(async move {
+                    converse(stream, panel).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the admin listener could not accept a connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn converse(stream: TcpStream, panel: Arc<Panel>) {
+    let service = service_fn(move |request: Request<hyper::body::Incoming>| {
+        let panel = Arc::clone(&panel);
+        async move { Ok::<_, Infallible>(panel.answer(request.method(), request.uri(), request.headers()).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_header_size(HEAD_BYTES)
+        .max_buf_size(HEAD_BYTES)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    // How a connection ends concerns only the client at its other end.
+    if tokio::time::timeout(LIFE, connection.as_mut()).await.is_err() {
+        connection.as_mut().graceful_shutdown();
+        let _ = tokio::time::timeout(HEAD, connection).await;
+    }
+}
+
+impl Panel {
+    /// Answers one request.
+    pub async fn answer(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response<Full<Bytes>> {
+        let Some(task) = Task::find(uri.path()) else {
+            return text(StatusCode::NOT_FOUND, "there is no such page; try /\n");
+        };
+        if !task.allows(method) {
+            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "this method is not allowed here\n");
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static(task.allow()));
+            return response;
+        }
+        if task.commands() && comes_from_elsewhere(headers) {
+            return text(StatusCode::FORBIDDEN, "refused: the request comes from a page of another origin\n");
+        }
+        self.perform(task).await
+    }
+
+    async fn perform(&self, task: Task) -> Response<Full<Bytes>> {
+        match task {
+            Task::Page => self.page(),
+            Task::Metrics => {
+                reply(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", self.metrics.render())
+            }
+            Task::Alive => text(StatusCode::OK, "ok\n"),
+            Task::Ready => {
+                let health = (self.health)();
+                let status = if health.ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+                json(status, &Readiness { ready: health.ready(), health })
+            }
+            Task::Operations => json(StatusCode::OK, &(self.operations)()),
+            Task::Configuration => {
+                reply(StatusCode::OK, "application/toml; charset=utf-8", (self.configuration)())
+            }
+            Task::Reload => match (self.reload)().await {
+                Ok(()) => text(StatusCode::OK, "reloaded\n"),
+                Err(mistakes) => {
+                    let list: String = mistakes.iter().map(|mistake| format!("{mistake}\n")).collect();
+                    text(StatusCode::UNPROCESSABLE_ENTITY, list)
+                }
+            },
+            Task::Drain => {
+                (self.drain)(true);
+                text(StatusCode::OK, "draining: /readyz answers 503, and nothing stops\n")
+            }
+            Task::Undrain => {
+                (self.drain)(false);
+                text(StatusCode::OK, "no longer draining\n")
+            }
+        }
+    }
+
+    fn page(&self) -> Response<Full<Bytes>> {
+        let html = page::render((self.health)(), &(self.operations)());
+        let mut response = reply(StatusCode::OK, "text/html; charset=utf-8", html);
+        if let Ok(policy) = HeaderValue::try_from(page::security_policy()) {
+            response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+        }
+        response
+    }
+}
+
+/// What `/readyz` says.
+#[derive(Serialize)]
+struct Readiness {
+    ready: bool,
+    #[serde(flatten)]
+    health: Health,
+}
+
+/// What can be asked for.
+#[derive(Clone, Copy)]
+enum Task {
+    Page,
+    Metrics,
+    Alive,
+    Ready,
+    Operations,
+    Configuration,
+    Reload,
+    Drain,
+    Undrain,
+}
+
+impl Task {
+    fn find(path: &str) -> Option<Self> {
+        Some(match path {
+            "/" => Task::Page,
+            "/metrics" => Task::Metrics,
+            "/healthz" => Task::Alive,
+            "/readyz" => Task::Ready,
+            "/api/operations" => Task::Operations,
+            "/api/config" => Task::Configuration,
+            "/reload" => Task::Reload,
+            "/drain" => Task::Drain,
+            "/undrain" => Task::Undrain,
+            _ => return None,
+        })
+    }
+
+    /// Whether it changes something.
+    fn commands(self) -> bool {
+        matches!(self, Task::Reload | Task::Drain | Task::Undrain)
+    }
+
+    fn allows(self, method: &Method) -> bool {
+        if self.commands() { method == Method::POST } else { method == Method::GET || method == Method::HEAD }
+    }
+
+    fn allow(self) -> &'static str {
+        if self.commands() { "POST" } else { "GET, HEAD" }
+    }
+}
+
+/// Whether a browser sent this for a page of another origin. Programs send no `Origin`; a browser does with each POST.
+fn comes_from_elsewhere(headers: &HeaderMap) -> bool {
+    if headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none") {
+        return true;
+    }
+    let host = headers.get(HOST).map_or(&b""[..], HeaderValue::as_bytes);
+    headers.get_all(ORIGIN).iter().any(|origin| {
+        let origin = origin.as_bytes();
+        let authority = origin.strip_prefix(b"http://").or_else(|| origin.strip_prefix(b"https://"));
+        authority.is_none_or(|authority| !authority.eq_ignore_ascii_case(host))
+    })
+}
+
+fn json(status: StatusCode, value: &impl Serialize) -> Response<Full<Bytes>> {
+    match serde_json::to_string_pretty(value) {
+        Ok(body) => reply(status, "application/json", body + "\n"),
+        Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("this cannot be shown: {error}\n")),
+    }
+}
+
+fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    reply(status, "text/plain; charset=utf-8", body)
+}
+
+fn reply(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    response
+}

@@ -1,0 +1,153 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::*;
+use crate::clock::Clock;
+use crate::metrics::Vocabulary;
+
+fn row() -> Row {
+    Row {
+        id: "create_<b>".to_owned(),
+        method: "POST".to_owned(),
+        path: "/groups/{id}/users/token".to_owned(),
+        mode: "rewrite",
+        phase: "deprecated",
+        deprecated_at: "2020-06-01T00:00:00Z".parse().unwrap(),
+        sunset_at: None,
+        documentation: Some("javascript:alert(1)".to_owned()),
+        successors: vec!["POST /user/tokens/named".to_owned()],
+        calls: 7,
+        last_call: None,
+    }
+}
+
+fn panel(reload: Result<(), Vec<String>>) -> Panel {
+    let draining = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&draining);
+    Panel {
+        metrics: Arc::new(Metrics::new(Clock::Real, &[], Vocabulary::default())),
+        health: Box::new(move || Health {
+            listening: true,
+            upstream: true,
+            draining: seen.load(Ordering::Relaxed),
+        }),
+        operations: Box::new(|| vec![row()]),
+        configuration: Box::new(|| "[admin]\n".to_owned()),
+        reload: Box::new(move || Box::pin(std::future::ready(reload.clone()))),
+        drain: Box::new(move |begin| draining.store(begin, Ordering::Relaxed)),
+    }
+}
+
+/// Sends raw bytes to a panel on a real socket, and reads until it closes.
+async fn talk(panel: Panel, request: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    tokio::select! {
+        () = serve(listener, Arc::new(panel)) => panic!("the listener ended"),
+        read = stream.read_to_string(&mut answer) => read.unwrap(),
+    };
+    answer
+}
+
+async fn ask(request: &str) -> String {
+    let request = format!("{request}\r\nhost: 127.0.0.1:9180\r\nconnection: close\r\n\r\n");
+    talk(panel(Ok(())), &request).await
+}
+
+fn run<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+#[test]
+fn each_page_is_there() {
+    run(async {
+        for (path, kind, part) in [
+            ("/", "text/html; charset=utf-8", "create_&lt;b&gt;"),
+            ("/metrics", "text/plain; version=0.0.4; charset=utf-8", "duskgate_build_info"),
+            ("/healthz", "text/plain; charset=utf-8", "ok"),
+            ("/readyz", "application/json", "\"ready\": true"),
+            ("/api/operations", "application/json", "\"calls\": 7"),
+            ("/api/config", "application/toml; charset=utf-8", "[admin]"),
+        ] {
+            let answer = ask(&format!("GET {path} HTTP/1.1")).await;
+            assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{path}: {answer}");
+            assert!(answer.contains(&format!("content-type: {kind}\r\n")), "{path}: {answer}");
+            assert!(answer.contains(part), "{path}: {answer}");
+            let head = ask(&format!("HEAD {path} HTTP/1.1")).await;
+            assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.ends_with("\r\n\r\n"), "{path}: {head}");
+        }
+    });
+}
+
+#[test]
+fn the_page_runs_and_loads_nothing() {
+    let answer = run(ask("GET / HTTP/1.1"));
+    assert!(answer.contains("content-security-policy: default-src 'none'; style-src 'sha256-"), "{answer}");
+    assert!(!answer.contains("<script") && !answer.contains("href=\"javascript"), "{answer}");
+}
+
+#[test]
+fn what_is_not_there_is_404_and_what_is_not_allowed_says_what_is() {
+    run(async {
+        for path in ["/api/usage", "/api/calendar", "/metrics/", "/nothing"] {
+            let answer = ask(&format!("GET {path} HTTP/1.1")).await;
+            assert!(answer.starts_with("HTTP/1.1 404 Not Found\r\n"), "{path}: {answer}");
+        }
+        let answer = ask("GET /reload HTTP/1.1").await;
+        assert!(answer.starts_with("HTTP/1.1 405 ") && answer.contains("allow: POST\r\n"), "{answer}");
+        let answer = ask("POST /metrics HTTP/1.1").await;
+        assert!(answer.starts_with("HTTP/1.1 405 ") && answer.contains("allow: GET, HEAD\r\n"), "{answer}");
+    });
+}
+
+#[test]
+fn a_reload_lists_every_mistake() {
+    run(async {
+        let answer = ask("POST /reload HTTP/1.1\r\ncontent-length: 0").await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        let refused = panel(Err(vec!["a.toml:1:2: unknown key".to_owned(), "a.toml:3:1: no".to_owned()]));
+        let answer = talk(refused, "POST /reload HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+        assert!(answer.starts_with("HTTP/1.1 422 "), "{answer}");
+        assert!(answer.ends_with("a.toml:1:2: unknown key\na.toml:3:1: no\n"), "{answer}");
+    });
+}
+
+#[test]
+fn draining_makes_it_not_ready_until_undrained() {
+    run(async {
+        let panel = panel(Ok(()));
+        let none = HeaderMap::new();
+        for (path, ready) in [("/drain", 503), ("/undrain", 200)] {
+            assert_eq!(panel.answer(&Method::POST, &Uri::from_static(path), &none).await.status(), 200);
+            let answer = panel.answer(&Method::GET, &Uri::from_static("/readyz"), &none).await;
+            assert_eq!(answer.status(), ready);
+        }
+    });
+}
+
+#[test]
+fn commands_from_pages_of_another_origin_are_refused() {
+    run(async {
+        for (header, status) in [
+            ("origin: http://127.0.0.1:9180", 200),
+            ("origin: http://evil.example", 403),
+            ("origin: http://127.0.0.1:80", 403),
+            ("origin: null", 403),
+            ("sec-fetch-site: cross-site", 403),
+            ("sec-fetch-site: same-origin", 200),
+        ] {
+            let answer = ask(&format!("POST /drain HTTP/1.1\r\n{header}")).await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{header}: {answer}");
+        }
+    });
+}
+
+#[test]
+fn a_head_without_end_is_refused() {
+    let request = format!("GET / HTTP/1.1\r\nhost: a\r\nx: {}\r\n\r\n", "x".repeat(HEAD_BYTES));
+    let answer = run(talk(panel(Ok(())), &request));
+    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+}
