@@ -29,6 +29,7 @@ pub mod admin;
 pub mod route;
 pub mod log;
 pub mod reply;
+pub mod token;
 pub mod metrics;
 pub mod operation;
 pub mod http1;
