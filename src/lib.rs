@@ -26,6 +26,7 @@
 
 pub mod cli;
 pub mod admin;
+pub mod policy;
 pub mod route;
 pub mod log;
 pub mod reply;
