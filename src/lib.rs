@@ -30,6 +30,7 @@ pub mod policy;
 pub mod route;
 pub mod log;
 pub mod reply;
+pub mod caller;
 pub mod token;
 pub mod metrics;
 pub mod operation;
