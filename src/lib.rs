@@ -25,6 +25,7 @@
 //! - *head*: a message's start line and header fields
 
 pub mod cli;
+pub mod config;
 pub mod admin;
 pub mod policy;
 pub mod route;

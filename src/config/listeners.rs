@@ -1,0 +1,141 @@
+//! Reads what we listen on and how much we put up with: `[[listener]]`, `[admin]`, `[runtime]`, `[log]`, `[limits]`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::file::{Node, Place, Table, Value};
+use super::keys::{self, Shape};
+use super::rooms::listen::{self, Limits};
+use super::section::{Findings, Placed, Section, quote};
+use crate::http1::HeadLimits;
+use crate::{admin, log};
+
+const LISTENER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9180);
+/// Ports that Onezone's own services take.
+const ONEZONE: std::ops::RangeInclusive<u16> = 9100..=9139;
+
+const SECOND: Duration = Duration::from_secs(1);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+const MILLISECOND: Duration = Duration::from_millis(1);
+const KIB: usize = 1024;
+
+/// The addresses of `[[listener]]` and of `[admin]`, no two of them the same.
+pub(super) fn addresses(root: &Table, findings: &Findings) -> (Vec<listen::Settings>, admin::Settings) {
+    let mut sections = Section::many(root, shape("listener"), findings);
+    match root.get("listener") {
+        None => sections.push(Section::default_one(root, shape("listener"), findings)),
+        Some(Node { value: Value::List(nodes), place }) if nodes.is_empty() => {
+            findings.note_mistake("listener", place, "expected at least one listener");
+        }
+        Some(_) => {}
+    }
+    let admin = Section::single(root, shape("admin"), findings);
+    let mut taken: Vec<(String, Placed<SocketAddr>)> = Vec::new();
+    for section in &sections {
+        let address = address(section, LISTENER);
+        refuse_taken(section, &address, &taken);
+        if !section.mistaken("address") {
+            taken.push((section.path.clone(), address));
+        }
+    }
+    let admin_address = address(&admin, ADMIN);
+    if ONEZONE.contains(&admin_address.value.port()) {
+        let message = format!(
+            "ports {} to {} belong to Onezone: {}",
+            ONEZONE.start(),
+            ONEZONE.end(),
+            admin_address.value
+        );
+        admin.mistake("address", &admin_address.place, message);
+    }
+    refuse_taken(&admin, &admin_address, &taken);
+    let listeners =
+        taken.into_iter().map(|(_, address)| listen::Settings { address: address.value }).collect();
+    (listeners, admin::Settings { address: admin_address.value })
+}
+
+/// `threads` of `[runtime]`; nothing means one a core.
+pub(super) fn threads(root: &Table, findings: &Findings) -> Option<usize> {
+    Section::single(root, shape("runtime"), findings).optional_count("threads", 1..=1024)
+}
+
+/// `[log]`.
+pub(super) fn log(root: &Table, findings: &Findings) -> log::Settings {
+    let section = Section::single(root, shape("log"), findings);
+    let formats = [("text", log::Format::Text), ("json", log::Format::Json)];
+    let access =
+        [("deprecated", log::Access::Deprecated), ("all", log::Access::All), ("off", log::Access::Off)];
+    log::Settings {
+        format: section.choice("format", &formats, log::Format::Text),
+        access: section.choice("access", &access, log::Access::Deprecated),
+    }
+}
+
+/// The limits of one configuration.
+pub(super) struct Bounds {
+    pub client: Limits,
+    pub upstream_stall: Duration,
+    pub drain: Duration,
+}
+
+/// `[limits]`.
+pub(super) fn limits(root: &Table, findings: &Findings) -> Bounds {
+    let section = Section::single(root, shape("limits"), findings);
+    let duration = |key, seconds: u32| section.duration(key, seconds * SECOND, MILLISECOND..=DAY);
+    let bounds = Bounds {
+        client: Limits {
+            request_head: duration("request_head", 10),
+            client_stall: duration("client_stall", 60),
+            client_idle: duration("client_idle", 75),
+            head: HeadLimits {
+                bytes: section.size("head_bytes", 64 * KIB, KIB..=KIB * KIB),
+                fields: section.count("head_fields", 100, 1..=HeadLimits::MOST_FIELDS),
+                line: section.size("request_line", 8 * KIB, 256..=64 * KIB),
+            },
+        },
+        upstream_stall: duration("upstream_stall", 60),
+        drain: section.duration("drain", 30 * SECOND, Duration::ZERO..=DAY),
+    };
+    if bounds.client.head.line > bounds.client.head.bytes {
+        let key = if section.has("request_line") { "request_line" } else { "head_bytes" };
+        let message = "request_line cannot be larger than head_bytes, of which it is a part";
+        section.mistake(key, &section.place_of(key), message);
+    }
+    bounds
+}
+
+/// The shape of a table of which there is one row in [`keys::SHAPES`].
+pub(super) fn shape(name: &str) -> &'static Shape {
+    keys::SHAPES.iter().find(|shape| shape.name == name).unwrap_or(&keys::OPERATION)
+}
+
+fn address(section: &Section<'_>, default: SocketAddr) -> Placed<SocketAddr> {
+    let expected = "an address and a port such as \"127.0.0.1:8080\" or \"[::]:8080\"";
+    let parse = |text: &str| text.parse::<SocketAddr>().map_err(|_| String::new());
+    let read = |node: &_| section.parse_node(node, expected, &parse);
+    section.or_default("address", default, read, |address| quote(&address.to_string()))
+}
+
+/// Port 0 takes a free one, so it is never taken; a wildcard takes its port on every address of its family.
+fn refuse_taken(section: &Section<'_>, address: &Placed<SocketAddr>, taken: &[(String, Placed<SocketAddr>)]) {
+    if section.mistaken("address") {
+        return;
+    }
+    let clash = taken.iter().find(|(_, other)| {
+        let (one, other) = (address.value, other.value);
+        one.port() != 0
+            && one.port() == other.port()
+            && one.is_ipv4() == other.is_ipv4()
+            && (one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified())
+    });
+    let Some((other_path, other)) = clash else { return };
+    // At the one of the two that somebody wrote.
+    let (path, place, taker) = match (&address.place, &other.place) {
+        (Place::Default, Place::Default) => (&section.path, &section.place, other_path),
+        (Place::Default, place) => (other_path, place, &section.path),
+        (place, _) => (&section.path, place, other_path),
+    };
+    let message = format!("{} is already taken by {taker}.address", address.value);
+    section.findings().note_mistake(&format!("{path}.address"), place, &message);
+}

@@ -1,0 +1,153 @@
+//! The configuration: one TOML file, overridden by the environment, checked as a whole. What comes out is typed and
+//! cannot be wrong; what does not come out is said with all of its mistakes at once. It knows the other rooms' settings,
+//! none of them knows it.
+
+mod backend;
+mod environment;
+mod file;
+mod invalid;
+mod keys;
+mod listeners;
+mod operations;
+mod rooms;
+mod print;
+mod section;
+mod units;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use environment::PREFIX;
+pub use file::Place;
+pub use invalid::{Invalid, Mistake};
+
+use crate::{admin, log, policy};
+use rooms::{listen, upstream};
+use section::{Effective, Findings};
+
+/// Where the configuration is looked for if nobody says.
+pub const DEFAULT_FILE: &str = "config/duskgate.toml";
+/// The variable that says where.
+pub const FILE_VARIABLE: &str = "DUSKGATE_CONFIG";
+
+/// A checked configuration.
+#[derive(Debug)]
+pub struct Config {
+    /// The file that it came from.
+    pub file: PathBuf,
+    /// What to listen on, at least one; no address twice.
+    pub listeners: Vec<listen::Settings>,
+    /// What clients may take, in time and in bytes.
+    pub limits: listen::Limits,
+    /// How long requests in flight may take to end when the program stops.
+    pub drain: Duration,
+    /// The admin listener.
+    pub admin: admin::Settings,
+    /// Threads that serve, 1 to 1024; nothing means one a core.
+    pub threads: Option<usize>,
+    /// The log.
+    pub log: log::Settings,
+    /// The backend.
+    pub upstream: upstream::Settings,
+    /// The deprecated operations, each with its mode and its dates.
+    pub book: policy::Book,
+    effective: Vec<Effective>,
+}
+
+impl Config {
+    /// Reads a file and lays the overrides of the environment over it. Variables that do not begin with [`PREFIX`] are
+    /// ignored.
+    ///
+    /// # Errors
+    ///
+    /// All mistakes together.
+    pub fn load(
+        path: &Path,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, Invalid> {
+        let alone = |place: &Place, message: String| {
+            Invalid::new(path, vec![Mistake::new(place, "", message)], Vec::new())
+        };
+        let bytes = std::fs::read(path)
+            .map_err(|error| alone(&Place::Default, format!("cannot read the configuration: {error}")))?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let valid = error.utf8_error().valid_up_to();
+            let place = file::place(&String::from_utf8_lossy(&error.as_bytes()[..valid]), valid);
+            alone(&place, "not UTF-8".to_owned())
+        })?;
+        Config::read(path, &text, environment)
+    }
+
+    /// What [`Config::load`] does with the text of the file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// All mistakes together.
+    pub fn read(
+        path: &Path,
+        text: &str,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, Invalid> {
+        let (mut root, syntax) = file::parse(text);
+        let mut mistakes = environment::apply(&mut root, environment);
+        mistakes.extend(keys::check(&root));
+        let findings = Findings::default();
+        let directory = path.parent().unwrap_or(Path::new(""));
+
+        let (listeners, admin) = listeners::addresses(&root, &findings);
+        let threads = listeners::threads(&root, &findings);
+        let log = listeners::log(&root, &findings);
+        let limits = listeners::limits(&root, &findings);
+        let backend = section::Section::single(&root, listeners::shape("upstream"), &findings);
+        let upstream = backend::read(&backend, directory, limits.upstream_stall);
+        let chosen = operations::read(&root, &findings);
+
+        mistakes.extend(findings.mistakes.into_inner());
+        if !mistakes.is_empty() || !syntax.is_empty() {
+            return Err(Invalid::new(path, syntax, mistakes));
+        }
+        let book =
+            operations::book(chosen).map_err(|mistake| Invalid::new(path, Vec::new(), vec![mistake]))?;
+        Ok(Config {
+            file: path.to_owned(),
+            listeners,
+            limits: limits.client,
+            drain: limits.drain,
+            admin,
+            threads,
+            log,
+            upstream,
+            book,
+            effective: findings.effective.into_inner(),
+        })
+    }
+
+    /// What `other` changes that cannot change while the program runs, each by its name.
+    pub fn restart_needed(&self, other: &Config) -> Vec<String> {
+        let mut changed = Vec::new();
+        for index in 0..self.listeners.len().max(other.listeners.len()) {
+            let (old, new) = (self.listeners.get(index), other.listeners.get(index));
+            let what = match (old, new) {
+                (Some(old), Some(new)) if old.address == new.address => continue,
+                (Some(_), Some(_)) => format!("listener[{index}].address changed"),
+                (None, _) => format!("listener[{index}] added"),
+                (_, None) => format!("listener[{index}] removed"),
+            };
+            changed.push(what);
+        }
+        if self.admin.address != other.admin.address {
+            changed.push("admin.address changed".to_owned());
+        }
+        if self.threads != other.threads {
+            changed.push("runtime.threads changed".to_owned());
+        }
+        changed.iter().map(|what| format!("{what}; restart needed")).collect()
+    }
+
+    /// The effective configuration as TOML, each value with where it came from. Holds no secret.
+    pub fn print(&self) -> String {
+        print::print(&self.effective, &self.file)
+    }
+}

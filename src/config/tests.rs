@@ -1,0 +1,596 @@
+use std::time::Duration;
+
+use super::*;
+use crate::operation::Mode;
+
+const UPSTREAM: &str = "[upstream]\nservers = [\"http://onezone:8080\"]\n";
+const DEPRECATION: &str = "[deprecation]\ndeprecated_at = 2020-06-01T00:00:00Z\n";
+
+fn read(text: &str, variables: &[(&str, &str)]) -> Result<Config, Invalid> {
+    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Config::read(Path::new("c.toml"), text, variables)
+}
+
+/// A configuration that is whole but for what is put before and behind it.
+fn whole(before: &str, behind: &str) -> String {
+    format!("{before}\n{UPSTREAM}{DEPRECATION}{behind}")
+}
+
+fn mistakes(text: &str, variables: &[(&str, &str)]) -> Vec<String> {
+    match read(text, variables) {
+        Ok(_) => Vec::new(),
+        Err(invalid) => invalid.to_string().lines().map(str::to_owned).collect(),
+    }
+}
+
+/// Each case: what to read, and every line of what is said of it.
+fn check(cases: &[(&str, &[&str])]) {
+    for (text, expected) in cases {
+        assert_eq!(mistakes(text, &[]), *expected, "of the configuration:\n{text}");
+    }
+}
+
+#[test]
+fn a_backend_and_a_date_are_enough() {
+    let config = read(&whole("", ""), &[]).unwrap();
+    assert_eq!(config.listeners[0].address.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.admin.address.to_string(), "127.0.0.1:9180");
+    assert_eq!(config.threads, None);
+    assert_eq!(config.drain, Duration::from_secs(30));
+    assert_eq!(config.upstream.max_requests, 29);
+    assert_eq!(config.upstream.via, "duskgate");
+    assert_eq!(config.upstream.servers[0].text, "http://onezone:8080");
+}
+
+#[test]
+fn the_mode_holds_for_each_operation_that_can_be_served_that_way() {
+    let config = read(&whole("", "mode = \"rewrite\"\n"), &[]).unwrap();
+    let modes: Vec<_> =
+        config.book.entries.iter().map(|entry| (entry.operation.id.as_str(), entry.mode)).collect();
+    assert_eq!(modes.len(), 21);
+    assert!(modes.contains(&("create_user_group_invite_token", Mode::Rewrite)));
+    assert!(modes.contains(&("list_client_tokens", Mode::Observe)));
+}
+
+#[test]
+fn unknown_keys_are_named_with_their_place_and_the_nearest_known_key() {
+    check(&[
+        (
+            &whole("[admin]\nadress = \"127.0.0.1:1\"", ""),
+            &["c.toml:2:1: admin.adress: unknown key, the nearest is \"address\""],
+        ),
+        (
+            &whole("[[listener]]\nport = 1", ""),
+            &["c.toml:2:1: listener[0].port: unknown key, the nearest is \"address\""],
+        ),
+        (
+            &whole("threads = 1", ""),
+            &["c.toml:1:1: threads: unknown key, the nearest is \"threads\" in [runtime]"],
+        ),
+        (&whole("[upstreams]", ""), &["c.toml:1:2: upstreams: unknown key, the nearest is \"upstream\""]),
+        (
+            &whole("", "fallback = []"),
+            &["c.toml:6:1: deprecation.fallback: unknown key, the nearest is \"fallback\" in [[operation]]"],
+        ),
+        (
+            &whole("[log]\n\"fo rmat\" = \"x\"", ""),
+            &["c.toml:2:1: log.fo rmat: unknown key, the nearest is \"format\""],
+        ),
+    ]);
+}
+
+#[test]
+fn a_feature_that_does_not_exist_yet_is_refused_by_name() {
+    for (before, behind, key) in [
+        ("[[listener]]\ntls = { cert_file = \"a\" }", "", "2:1: listener[0].tls:"),
+        ("[[listener]]\nproxy_protocol = true", "", "2:1: listener[0].proxy_protocol:"),
+        ("[[listener]]\ntrusted_proxies = []", "", "2:1: listener[0].trusted_proxies:"),
+        ("[limits]\ntls_handshake = \"1s\"", "", "2:1: limits.tls_handshake:"),
+        ("[limits]\nconnections = 1", "", "2:1: limits.connections:"),
+        ("[limits]\nconnections_per_peer = 1", "", "2:1: limits.connections_per_peer:"),
+        ("[limits]\nconcurrent_requests = 1", "", "2:1: limits.concurrent_requests:"),
+        ("[limits]\nqueue = 1", "", "2:1: limits.queue:"),
+        ("[limits]\nqueue_wait = \"1s\"", "", "2:1: limits.queue_wait:"),
+        ("upstream.source = \"client\"", "", "1:10: upstream.source:"),
+        ("upstream.check_ip_caveats = true", "", "1:10: upstream.check_ip_caveats:"),
+        ("[ledger]", "", "1:2: ledger:"),
+        ("[[brownout]]", "", "1:3: brownout:"),
+        ("[[exemption]]", "", "1:3: exemption:"),
+        ("[local]", "", "1:2: local:"),
+        ("", "warning = true", "6:1: deprecation.warning:"),
+        ("", "mode = \"local\"", "6:8: deprecation.mode: \"local\""),
+        ("", "mode = \"rehearse\"", "6:8: deprecation.mode: \"rehearse\""),
+        (
+            "",
+            "[[operation]]\nid = \"create_user_group_invite_token\"\nfallback = [\"local\"]",
+            "8:13: operation[0].fallback: \"local\"",
+        ),
+    ] {
+        let text = match before.strip_prefix("upstream.") {
+            // A table cannot be both dotted and written with a header.
+            Some(_) => format!("{before}\nupstream.servers = [\"http://a\"]\n{DEPRECATION}"),
+            None => whole(before, behind),
+        };
+        assert_eq!(
+            mistakes(&text, &[]),
+            [format!("c.toml:{key} is not available yet in this version")],
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn values_of_the_wrong_type_say_what_is_expected() {
+    check(&[
+        (
+            &whole("[runtime]\nthreads = \"2\"", ""),
+            &["c.toml:2:11: runtime.threads: expected a whole number of 1 to 1024, found \"2\""],
+        ),
+        (
+            &whole("[runtime]\nthreads = 0", ""),
+            &["c.toml:2:11: runtime.threads: expected a whole number of 1 to 1024, found the integer 0"],
+        ),
+        (
+            &whole("[runtime]\nthreads = 1.5", ""),
+            &["c.toml:2:11: runtime.threads: expected a whole number of 1 to 1024, found the number 1.5"],
+        ),
+        (
+            &whole("[limits]\ndrain = 30", ""),
+            &[
+                "c.toml:2:9: limits.drain: expected a duration such as \"30s\" (units: ms, s, m, h, d), found the integer 30",
+            ],
+        ),
+        (
+            &whole("[limits]\ndrain = \"30\"", ""),
+            &[
+                "c.toml:2:9: limits.drain: expected a duration such as \"30s\" (units: ms, s, m, h, d), found \"30\"",
+            ],
+        ),
+        (
+            &whole("[limits]\nclient_idle = \"0s\"", ""),
+            &[
+                "c.toml:2:15: limits.client_idle: expected a duration such as \"30s\" (units: ms, s, m, h, d), found \"0s\": it can be 1ms to 24h",
+            ],
+        ),
+        (
+            &whole("[limits]\nhead_bytes = \"64KB\"", ""),
+            &[
+                "c.toml:2:14: limits.head_bytes: expected a size such as \"64KiB\" (units: B, KiB, MiB, GiB), found \"64KB\"",
+            ],
+        ),
+        (
+            &whole("[limits]\nhead_bytes = \"2MiB\"", ""),
+            &[
+                "c.toml:2:14: limits.head_bytes: expected a size such as \"64KiB\" (units: B, KiB, MiB, GiB), found \"2MiB\": it can be 1KiB to 1MiB",
+            ],
+        ),
+        (
+            &whole("[log]\nformat = \"xml\"", ""),
+            &["c.toml:2:10: log.format: expected \"text\" or \"json\", found \"xml\""],
+        ),
+        (
+            &whole("[log]\naccess = true", ""),
+            &["c.toml:2:10: log.access: expected \"deprecated\", \"all\" or \"off\", found the boolean true"],
+        ),
+        (
+            &whole("[[listener]]\naddress = \"localhost:80\"", ""),
+            &[
+                "c.toml:2:11: listener[0].address: expected an address and a port such as \"127.0.0.1:8080\" or \"[::]:8080\", found \"localhost:80\"",
+            ],
+        ),
+        (&whole("log = \"json\"", ""), &["c.toml:1:7: log: expected a table, written [log], found \"json\""]),
+        (
+            &whole("[listener]", ""),
+            &["c.toml:1:1: listener: expected a list of tables, written [[listener]], found a table"],
+        ),
+        (
+            &whole("operation = [1]", ""),
+            &[
+                "c.toml:1:14: operation[0]: expected a list of tables, written [[operation]], found the integer 1",
+            ],
+        ),
+        (&whole("listener = []", ""), &["c.toml:1:12: listener: expected at least one listener"]),
+        (
+            &whole("", "sunset_at = \"2027-03-31T00:00:00Z\""),
+            &[
+                "c.toml:6:13: deprecation.sunset_at: expected a date-time such as 2027-03-31T00:00:00Z, without quotes, found \"2027-03-31T00:00:00Z\"",
+            ],
+        ),
+        (
+            &whole("", "sunset_at = 2027-03-31"),
+            &[
+                "c.toml:6:13: deprecation.sunset_at: expected a date-time with an offset, such as 2027-03-31T00:00:00Z, found the date-time 2027-03-31",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn servers_are_origins() {
+    let of = |server: &str| mistakes(&format!("[upstream]\nservers = [\"{server}\"]\n{DEPRECATION}"), &[]);
+    let message = |found: &str, reason: &str| {
+        let expected = "expected an origin such as \"https://onezone.example.org\"";
+        vec![format!("c.toml:2:12: upstream.servers: {expected}, found \"{found}\"{reason}")]
+    };
+    assert_eq!(of("onezone"), message("onezone", ": it has no scheme"));
+    assert_eq!(of("onezone:443"), message("onezone:443", ": it has no scheme"));
+    assert_eq!(of("ftp://onezone"), message("ftp://onezone", ": its scheme is neither http nor https"));
+    assert_eq!(
+        of("http://onezone/api"),
+        message("http://onezone/api", ": it cannot have a path, a query or a fragment")
+    );
+    assert_eq!(
+        of("http://onezone?a"),
+        message("http://onezone?a", ": it cannot have a path, a query or a fragment")
+    );
+    assert_eq!(
+        of("http://me:secret@onezone"),
+        message("http://<redacted>@onezone", ": it cannot hold a user or a password")
+    );
+    for good in ["http://onezone", "https://onezone/", "https://[::1]:8443", "HTTPS://ONEZONE"] {
+        assert_eq!(of(good), Vec::<String>::new(), "{good}");
+    }
+    check(&[
+        (
+            &format!("[upstream]\nservers = []\n{DEPRECATION}"),
+            &[
+                "c.toml:2:11: upstream.servers: expected at least one server, an origin such as \"https://onezone.example.org\"",
+            ],
+        ),
+        (
+            &format!("[upstream]\nservers = [\"http://a\", \"http://A:80\", \"http://a/\"]\n{DEPRECATION}"),
+            &["c.toml:2:39: upstream.servers: listed twice: http://a"],
+        ),
+        (
+            &format!("[upstream]\n{DEPRECATION}"),
+            &[
+                "c.toml:1:1: upstream.servers: missing: a list of strings, each an origin such as \"https://onezone.example.org\"",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn what_is_for_tls_only_is_refused_where_no_server_speaks_it() {
+    check(&[(
+        &format!("{UPSTREAM}server_name = \"onezone\"\ninsecure_skip_verify = true\n{DEPRECATION}"),
+        &[
+            "c.toml:3:15: upstream.server_name: is of no use: no server has the scheme https",
+            "c.toml:4:24: upstream.insecure_skip_verify: is of no use: no server has the scheme https",
+        ],
+    )]);
+}
+
+#[test]
+fn files_are_read_at_once_and_relative_to_the_configuration() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("duskgate.toml");
+    std::fs::write(directory.path().join("token"), "  the-token\n").unwrap();
+    std::fs::write(directory.path().join("empty"), "\n").unwrap();
+    std::fs::write(directory.path().join("two"), "one\ntwo\n").unwrap();
+    let load = |token: &str| {
+        std::fs::write(&file, format!("{UPSTREAM}service_token_file = {token:?}\n{DEPRECATION}")).unwrap();
+        Config::load(&file, [])
+    };
+
+    let config = load("token").unwrap();
+    assert!(!format!("{config:?}{}", config.print()).contains("the-token"));
+    assert_eq!(secrecy::ExposeSecret::expose_secret(&config.upstream.service_token.unwrap()), "the-token");
+
+    for (token, reason) in [
+        ("absent", "cannot read "),
+        ("empty", "the file is empty: "),
+        ("two", "the file holds more than one token: "),
+    ] {
+        let expected = format!("{}:3:22: upstream.service_token_file: {reason}", file.display());
+        let message = load(token).unwrap_err().to_string();
+        assert!(message.starts_with(&expected), "{message}");
+    }
+}
+
+#[test]
+fn two_listeners_cannot_share_an_address() {
+    check(&[
+        (
+            &whole("[[listener]]\naddress = \"127.0.0.1:1\"\n[[listener]]\naddress = \"127.0.0.1:1\"", ""),
+            &["c.toml:4:11: listener[1].address: 127.0.0.1:1 is already taken by listener[0].address"],
+        ),
+        (
+            &whole("[[listener]]\naddress = \"127.0.0.1:1\"\n[[listener]]\naddress = \"0.0.0.0:1\"", ""),
+            &["c.toml:4:11: listener[1].address: 0.0.0.0:1 is already taken by listener[0].address"],
+        ),
+        (
+            &whole("[[listener]]\naddress = \"127.0.0.1:9180\"", ""),
+            &["c.toml:2:11: listener[0].address: 127.0.0.1:9180 is already taken by admin.address"],
+        ),
+        (
+            &whole("[admin]\naddress = \"127.0.0.1:9139\"", ""),
+            &["c.toml:2:11: admin.address: ports 9100 to 9139 belong to Onezone: 127.0.0.1:9139"],
+        ),
+        (&whole("[[listener]]\naddress = \"127.0.0.1:0\"\n[[listener]]\naddress = \"127.0.0.1:0\"", ""), &[]),
+    ]);
+}
+
+#[test]
+fn a_sunset_before_the_deprecation_is_said_where_it_was_caused() {
+    let early = "is before the deprecation";
+    check(&[
+        (
+            &whole("", "sunset_at = 2020-05-31T23:59:59Z"),
+            &[&format!(
+                "c.toml:6:13: deprecation.sunset_at: the sunset 2020-05-31T23:59:59Z {early} 2020-06-01T00:00:00Z"
+            )],
+        ),
+        (
+            &whole(
+                "",
+                "sunset_at = 2021-01-01T00:00:00Z\n[[operation]]\nid = \"list_client_tokens\"\ndeprecated_at = 2022-01-01T00:00:00Z",
+            ),
+            &[&format!(
+                "c.toml:9:17: operation[0].deprecated_at: the sunset 2021-01-01T00:00:00Z {early} 2022-01-01T00:00:00Z"
+            )],
+        ),
+        (&whole("", "sunset_at = 2020-06-01T02:00:00+02:00"), &[]),
+    ]);
+}
+
+#[test]
+fn an_operation_says_only_what_it_can() {
+    let invite = "[[operation]]\nid = \"create_user_group_invite_token\"\n";
+    check(&[
+        (
+            &whole("", "[[operation]]\nid = \"list_client_tokens\"\nmode = \"rewrite\""),
+            &[
+                "c.toml:8:8: operation[0].mode: list_client_tokens cannot be served in mode \"rewrite\": the newer API has no form of it that is known here",
+            ],
+        ),
+        (
+            &whole("", &format!("{invite}fallback = [\"observe\", \"observe\", \"gone\", \"rewrite\"]")),
+            &[
+                "c.toml:8:24: operation[0].fallback: listed twice: \"observe\"",
+                "c.toml:8:35: operation[0].fallback: nothing can fall back to \"gone\", only to \"observe\"",
+                "c.toml:8:43: operation[0].fallback: is already the operation's own mode: \"rewrite\"",
+            ],
+        ),
+        (
+            &whole("", &format!("{invite}mode = \"gone\"\nfallback = [\"observe\"]")),
+            &["c.toml:9:13: operation[0].fallback: only mode \"rewrite\" can fall back, not \"gone\""],
+        ),
+        (
+            &whole("", "[[operation]]\nid = \"list_client_tokens\"\nfallback = [\"observe\"]"),
+            &["c.toml:8:13: operation[0].fallback: is already the operation's own mode: \"observe\""],
+        ),
+        (
+            &whole("", &format!("{invite}{invite}")),
+            &["c.toml:9:6: operation[1].id: \"create_user_group_invite_token\" is already operation[0]"],
+        ),
+        (
+            &whole("", &format!("{invite}method = \"GET\"\npath = \"/\"")),
+            &[
+                "c.toml:8:10: operation[0].method: create_user_group_invite_token is built in, its method cannot be changed: POST",
+                "c.toml:9:8: operation[0].path: create_user_group_invite_token is built in, its path cannot be changed: /api/v3/onezone/groups/{id}/users/token",
+            ],
+        ),
+        (
+            &whole("", "[[operation]]\nmode = \"gone\""),
+            &["c.toml:6:1: operation[0].id: missing: the operationId of a built-in operation, or a new one"],
+        ),
+    ]);
+}
+
+#[test]
+fn an_operation_of_another_api_needs_method_and_path() {
+    let other = |rest: &str| whole("", &format!("[[operation]]\nid = \"list_legacy_reports\"\n{rest}"));
+    check(&[
+        (
+            &other(""),
+            &[
+                "c.toml:7:6: operation[0].id: no operation has this id, the nearest is \"list_client_tokens\"; an operation of another API needs method and path: \"list_legacy_reports\"",
+            ],
+        ),
+        (
+            &other("method = \"GET\""),
+            &["c.toml:6:1: operation[0].path: missing: such as \"/api/v1/reports/{id}\""],
+        ),
+        (&other("path = \"/a\""), &["c.toml:6:1: operation[0].method: missing: such as \"GET\""]),
+        (
+            &other("method = \"get\"\npath = \"/a\""),
+            &[
+                "c.toml:8:10: operation[0].method: expected a method in capital letters such as \"GET\", found \"get\"",
+            ],
+        ),
+        (
+            &other("method = \"GET\"\npath = \"a/{b\""),
+            &[
+                "c.toml:9:8: operation[0].path: expected a path such as \"/api/v1/reports/{id}\", found \"a/{b\": a path begins with a slash",
+            ],
+        ),
+        (
+            &other("method = \"POST\"\npath = \"/api/v3/onezone/groups/{gid}/users/token\""),
+            &[
+                "c.toml:9:8: operation[0].path: POST /api/v3/onezone/groups/{gid}/users/token is already create_user_group_invite_token",
+            ],
+        ),
+        (
+            &other("method = \"GET\"\npath = \"/v1/{id}\"\nsuccessor = [\"/v2/{id}\", \"/v2/{other}\", 3]"),
+            &[
+                "c.toml:10:26: operation[0].successor: expected a path or a method and a path, such as \"/api/v2/reports/{id}\" or \"GET /api/v2/reports/{id}\", found \"/v2/{other}\": the operation's own path has no parameter {other}",
+                "c.toml:10:41: operation[0].successor: expected a path or a method and a path, such as \"/api/v2/reports/{id}\" or \"GET /api/v2/reports/{id}\", found the integer 3",
+            ],
+        ),
+    ]);
+
+    let config =
+        read(&other("method = \"GET\"\npath = \"/v1/{id}\"\nsuccessor = [\"PUT /v2/{id}\"]"), &[]).unwrap();
+    let entry = config.book.entries.last().unwrap();
+    assert_eq!(entry.operation.template, "/v1/{id}");
+    assert_eq!(entry.operation.successors[0].method, Some(http::Method::PUT));
+    assert_eq!(entry.operation.successors[0].path, "/v2/{id}");
+    assert_eq!(entry.mode, Mode::Observe);
+}
+
+#[test]
+fn links_are_addresses_and_name_the_operation() {
+    check(&[
+        (
+            &whole("", "documentation = \"onedata.org\"\nsunset_policy = \"https://a/<b>\""),
+            &[
+                "c.toml:6:17: deprecation.documentation: expected an address such as \"https://example.org/{operation}\", found \"onedata.org\"",
+                "c.toml:7:17: deprecation.sunset_policy: expected an address such as \"https://example.org/{operation}\", found \"https://a/<b>\"",
+            ],
+        ),
+        (&whole("", "documentation = \"https://a/{operation}#{operation}\""), &[]),
+    ]);
+}
+
+#[test]
+fn every_mistake_is_said_at_once_in_the_order_of_the_file() {
+    let text = "[deprecation]\nmood = 1\nsunset_at = 3\n[log]\nformat = 1\n[upstream]\nservers = [1]\n";
+    check(&[(
+        text,
+        &[
+            "c.toml:1:1: deprecation.deprecated_at: missing: a date-time such as 2020-06-01T00:00:00Z",
+            "c.toml:2:1: deprecation.mood: unknown key, the nearest is \"mode\"",
+            "c.toml:3:13: deprecation.sunset_at: expected a date-time such as 2027-03-31T00:00:00Z, without quotes, found the integer 3",
+            "c.toml:5:10: log.format: expected \"text\" or \"json\", found the integer 1",
+            "c.toml:7:12: upstream.servers: expected an origin such as \"https://onezone.example.org\", found the integer 1",
+        ],
+    )]);
+}
+
+#[test]
+fn mistakes_in_the_syntax_are_all_said_and_do_not_hide_others() {
+    let text = "[log\n[deprecation]\nmode = \nmood = 1\nmode = \"observe\"\n";
+    check(&[(
+        text,
+        &[
+            "c.toml:1:5: unclosed table, expected `]`",
+            "c.toml:3:8: string values must be quoted, expected literal string",
+            "c.toml:4:1: deprecation.mood: unknown key, the nearest is \"mode\"",
+            "c.toml:5:1: duplicate key",
+        ],
+    )]);
+}
+
+#[test]
+fn columns_count_characters() {
+    let text = format!("{UPSTREAM}health_path = \"/\" # é\nvia = [\"é\", 1]\n{DEPRECATION}");
+    assert_eq!(
+        mistakes(&text, &[]),
+        ["c.toml:4:7: upstream.via: expected a name of at most 64 letters, digits and -._~:, found a list"]
+    );
+    let text = format!("upstream = {{ via = \"é\", max = 1, servers = [\"http://a\"] }}\n{DEPRECATION}");
+    let expected = "c.toml:1:25: upstream.max: unknown key, the nearest is \"via\"";
+    assert!(mistakes(&text, &[]).contains(&expected.to_owned()), "{:?}", mistakes(&text, &[]));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_a_mistake_of_its_own() {
+    let message = Config::load(Path::new("/nowhere/c.toml"), []).unwrap_err().to_string();
+    assert!(message.starts_with("/nowhere/c.toml: cannot read the configuration: "), "{message}");
+
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), b"# \xff").unwrap();
+    let message = Config::load(file.path(), []).unwrap_err().to_string();
+    assert_eq!(message, format!("{}:1:3: not UTF-8", file.path().display()));
+}
+
+#[test]
+fn the_environment_overrides_any_value() {
+    let text = whole("[[listener]]\naddress = \"127.0.0.1:1\"", "sunset_at = 2027-03-31T00:00:00Z");
+    let config = read(
+        &text,
+        &[
+            ("DUSKGATE__LISTENER__0__ADDRESS", "127.0.0.1:2"),
+            ("DUSKGATE__LISTENER__1__ADDRESS", "127.0.0.1:3"),
+            ("DUSKGATE__RUNTIME__THREADS", "3"),
+            ("DUSKGATE__UPSTREAM__SERVERS", "https://a, https://b:1"),
+            ("DUSKGATE__UPSTREAM__INSECURE_SKIP_VERIFY", "true"),
+            ("DUSKGATE__DEPRECATION__SUNSET_AT", "2028-01-01T00:00:00Z"),
+            ("DUSKGATE__OPERATION__0__ID", "create_user_group_invite_token"),
+            ("DUSKGATE__OPERATION__0__MODE", "gone"),
+            ("DUSKGATE_CONFIG", "elsewhere.toml"),
+            ("DUSKGATE_PORT", "tcp://10.0.0.1:80"),
+        ],
+    )
+    .unwrap();
+    let listeners: Vec<_> = config.listeners.iter().map(|listener| listener.address.to_string()).collect();
+    assert_eq!(listeners, ["127.0.0.1:2", "127.0.0.1:3"]);
+    assert_eq!(config.threads, Some(3));
+    let servers: Vec<_> = config.upstream.servers.iter().map(|server| server.text.as_str()).collect();
+    assert_eq!(servers, ["https://a", "https://b:1"]);
+    assert!(config.upstream.insecure_skip_verify);
+    let entry = &config.book.entries[0];
+    assert_eq!((entry.operation.id.as_str(), entry.mode), ("create_user_group_invite_token", Mode::Gone));
+    assert!(config.print().contains("threads = 3  # environment DUSKGATE__RUNTIME__THREADS\n"));
+    assert!(
+        config
+            .print()
+            .contains("sunset_at = 2028-01-01T00:00:00Z  # environment DUSKGATE__DEPRECATION__SUNSET_AT\n")
+    );
+}
+
+#[test]
+fn unknown_names_and_bad_values_in_the_environment_name_the_variable() {
+    for (variable, value, message) in [
+        ("DUSKGATE__UPSTREAM__SERVER", "a", "unknown name, the nearest is DUSKGATE__UPSTREAM__SERVERS"),
+        ("DUSKGATE__LISTENER__0__ADRESS", "a", "unknown name, the nearest is DUSKGATE__LISTENER__0__ADDRESS"),
+        ("DUSKGATE__SERVERS", "a", "unknown name, the nearest is DUSKGATE__UPSTREAM__SERVERS"),
+        ("DUSKGATE__UPSTREAMS__X", "a", "unknown name, the nearest begins with DUSKGATE__UPSTREAM__"),
+        ("DUSKGATE__", "a", "unknown name, a part of it is empty"),
+        (
+            "DUSKGATE__UPSTREAM__SERVERS__0",
+            "a",
+            "unknown name, it must end in a key; the values of a list are separated by commas",
+        ),
+        ("DUSKGATE__LISTENER__7__ADDRESS", "a", "there is no listener[7], the next one to add is 0"),
+        (
+            "DUSKGATE__LISTENER__ADDRESS",
+            "a",
+            "expected a list of tables, set one key of one: DUSKGATE__LISTENER__0__ADDRESS",
+        ),
+        ("DUSKGATE__UPSTREAM", "a", "expected a table, set one key of it: DUSKGATE__UPSTREAM__SERVERS"),
+        ("DUSKGATE__RUNTIME__THREADS", "two", "expected a whole number of 1 to 1024, found \"two\""),
+        ("DUSKGATE__LIMITS__QUEUE", "1", "is not available yet in this version"),
+        ("DUSKGATE__LEDGER__URL", "x", "is not available yet in this version"),
+    ] {
+        assert_eq!(mistakes(&whole("", ""), &[(variable, value)]), [format!("{variable}: {message}")]);
+    }
+}
+
+#[test]
+fn what_needs_a_restart_is_named() {
+    let old = read(&whole("", ""), &[]).unwrap();
+    let same = read(&whole("[log]\nformat = \"json\"", ""), &[]).unwrap();
+    assert_eq!(old.restart_needed(&same), Vec::<String>::new());
+
+    let new = "[[listener]]\naddress = \"[::1]:1\"\n[[listener]]\naddress = \"[::1]:2\"\n[admin]\naddress = \"[::1]:3\"\n[runtime]\nthreads = 1";
+    let new = read(&whole(new, ""), &[]).unwrap();
+    assert_eq!(
+        old.restart_needed(&new),
+        [
+            "listener[0].address changed; restart needed",
+            "listener[1] added; restart needed",
+            "admin.address changed; restart needed",
+            "runtime.threads changed; restart needed",
+        ]
+    );
+}
+
+#[test]
+fn what_is_printed_is_read_again_as_the_same_configuration() {
+    let text = whole(
+        "[[listener]]\naddress = \"127.0.0.1:0\"\n[limits]\nclient_stall = \"1500ms\"\nhead_bytes = \"1025B\"\nrequest_line = \"1KiB\"",
+        "sunset_at = 2027-03-31T02:00:00+02:00\n[[operation]]\nid = \"create_user_group_invite_token\"\nfallback = [\"observe\"]\n",
+    );
+    let printed = read(&text, &[]).unwrap().print();
+    assert!(
+        printed.starts_with("[[listener]]\naddress = \"127.0.0.1:0\"  # c.toml:2\n\n[admin]\n"),
+        "{printed}"
+    );
+    let without_origins = |text: &str| -> Vec<String> {
+        text.lines().map(|line| line.split("  # ").next().unwrap_or_default().to_owned()).collect()
+    };
+    let again = read(&printed, &[]).unwrap().print();
+    assert_eq!(without_origins(&again), without_origins(&printed));
+}
