@@ -1,6 +1,8 @@
 //! The command line: one file a command. Data goes to stdout, everything else to stderr. Exit codes: 0 for success,
 //! 1 for a failure while running or the answer "no", 2 for wrong usage or a bad configuration.
 
+mod tokens;
+
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -28,11 +30,17 @@ const AFTER_HELP: &str = "\
 Exit codes: 0 success, 1 failure while running or the answer is \"no\", 2 wrong usage or bad configuration";
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    /// Looks into Onedata tokens
+    #[command(subcommand, arg_required_else_help = true)]
+    Tokens(tokens::Command),
+}
 
 /// Runs the command and says how the process should exit.
 pub fn run(arguments: Arguments) -> ExitCode {
-    match arguments.command {}
+    match arguments.command {
+        Command::Tokens(command) => tokens::run(command),
+    }
 }
 
 /// Writes data to stdout. A reader that has gone away is no failure: `duskgate operations | head -1`.
