@@ -29,6 +29,8 @@ pub mod config;
 pub mod admin;
 pub mod policy;
 pub mod route;
+pub mod upstream;
+pub mod listen;
 pub mod log;
 pub mod reply;
 pub mod caller;

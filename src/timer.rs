@@ -54,6 +54,11 @@ impl Deadline {
         self.entry.at.store(NEVER, Ordering::Relaxed);
     }
 
+    /// Whether it can pass at all.
+    pub fn is_set(&self) -> bool {
+        self.entry.at.load(Ordering::Relaxed) != NEVER
+    }
+
     /// Whether it has passed.
     pub fn is_over(&self) -> bool {
         self.entry.at.load(Ordering::Relaxed) <= now()

@@ -162,19 +162,11 @@ impl Decoder {
         Ok(decoded)
     }
 
-    /// The peer closed. Fine where that ends the body.
-    ///
-    /// # Errors
-    ///
-    /// The body was not complete.
-    pub fn close(&mut self) -> Result<(), ()> {
-        match self {
-            Decoder::Done => Ok(()),
-            Decoder::Close => {
-                *self = Decoder::Done;
-                Ok(())
-            }
-            Decoder::Length(_) | Decoder::Chunked(_) => Err(()),
+    /// The peer closed. Says whether that ends the body; else it is incomplete.
+    pub fn close(&mut self) -> bool {
+        if matches!(self, Decoder::Close) {
+            *self = Decoder::Done;
         }
+        self.is_done()
     }
 }

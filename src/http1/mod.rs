@@ -10,6 +10,7 @@ pub mod framing;
 pub mod head;
 mod host;
 mod interim;
+mod outgoing;
 mod target;
 mod tunnel;
 pub mod write;
@@ -17,6 +18,7 @@ pub mod write;
 pub use framing::{Decoded, Decoder, Framing};
 pub use head::{RequestHead, ResponseHead};
 pub use interim::Interim;
+pub use outgoing::Outgoing;
 pub use tunnel::{Stream, Tunnel};
 
 /// How large a request's head may be.

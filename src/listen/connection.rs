@@ -1,0 +1,267 @@
+//! One connection from a client: a loop of head, handler, answer. Everything a request needs lives in one boxed future
+//! for as long as the request does; between requests a connection is a socket and a deadline.
+
+use std::net::{Shutdown, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use http::{Response, StatusCode};
+use socket2::SockRef;
+use tokio::net::TcpStream;
+
+use super::answer::{Answer, Sent};
+use super::incoming::{Failure, poll_read};
+use super::input::Input;
+use super::refusal::Refusal;
+use super::{Gate, Handler, Limits, Peer, switch};
+use crate::body::Body;
+use crate::http1::{Interim, RequestHead, Tunnel, head};
+use crate::timer::Deadline;
+
+/// Room for a head; most fit.
+const HEAD_ROOM: usize = 4 * 1024;
+/// How long a connection that we close is listened to, so that the client reads our answer before a reset.
+const LINGER: Duration = Duration::from_secs(2);
+/// How long an idle connection that has to go may still begin a request: one may be on its way.
+const LAST_CALL: Duration = Duration::from_millis(500);
+
+/// A connection.
+pub(super) struct Connection<H> {
+    socket: Arc<TcpStream>,
+    input: Input,
+    deadline: Arc<Deadline>,
+    limits: Arc<Limits>,
+    address: SocketAddr,
+    listener: usize,
+    handler: Arc<H>,
+    gate: Arc<Gate>,
+}
+
+/// What becomes of the connection after an exchange.
+enum Next {
+    Request,
+    Close,
+    /// Nothing more can be said to the client.
+    Drop,
+    Tunnel(Tunnel),
+}
+
+impl<H: Handler> Connection<H> {
+    pub fn new(
+        socket: TcpStream,
+        address: SocketAddr,
+        listener: usize,
+        handler: Arc<H>,
+        gate: Arc<Gate>,
+    ) -> Self {
+        let socket = Arc::new(socket);
+        let deadline = Arc::new(Deadline::never());
+        Connection {
+            input: Input::new(Arc::clone(&socket), Arc::clone(&deadline)),
+            socket,
+            deadline,
+            limits: gate.limits(),
+            address,
+            listener,
+            handler,
+            gate,
+        }
+    }
+
+    pub async fn run(mut self) {
+        let mut patience = self.limits.request_head;
+        let mut limit = "request_head";
+        while self.wait_for_request(patience, limit).await {
+            self.limits = self.gate.limits();
+            (patience, limit) = (self.limits.client_idle, "client_idle");
+            match Box::pin(self.exchange()).await {
+                Next::Request => {}
+                Next::Close => return Box::pin(self.close()).await,
+                Next::Drop => return,
+                Next::Tunnel(tunnel) => {
+                    let early = self.input.buffer.split().freeze();
+                    return Box::pin(switch::run(&self.socket, early, tunnel)).await;
+                }
+            }
+        }
+    }
+
+    /// Waits for the first byte of a request; false if there will be none.
+    async fn wait_for_request(&mut self, patience: Duration, limit: &'static str) -> bool {
+        if !self.input.buffer.is_empty() {
+            return true;
+        }
+        self.input.release();
+        self.deadline.set(patience);
+        let mut is_last_call = false;
+        let arrived = std::future::poll_fn(|cx| {
+            if self.gate.is_closed() && !is_last_call {
+                is_last_call = true;
+                self.deadline.set(LAST_CALL.min(patience));
+            }
+            if self.socket.poll_read_ready(cx).is_ready() {
+                return Poll::Ready(true);
+            }
+            self.deadline.poll_over(cx).map(|()| false)
+        })
+        .await;
+        if !arrived && !is_last_call {
+            self.gate.metrics.limit_hit(limit);
+        }
+        arrived
+    }
+
+    /// One request and its answer.
+    async fn exchange(&mut self) -> Next {
+        let head = match self.read_head().await {
+            Ok(Some(head)) => head,
+            Ok(None) => return Next::Drop,
+            Err(refusal) => return self.refuse(refusal).await,
+        };
+        let (version_1_1, expects_continue) = (head.version_1_1, head.expects_continue);
+        let wants_to_keep = head.keep_alive;
+        let method = head.method.clone();
+        let interim = if version_1_1 { Interim::wanted() } else { Interim::unwanted() };
+        let peer = Peer { address: self.address, listener: self.listener, interim };
+        let Some(mut response) = self.handle(head, &peer).await else { return Next::Drop };
+
+        match self.input.failure() {
+            None => {}
+            Some(Failure::Closed) => return Next::Drop,
+            Some(Failure::Stalled) => return self.refuse(Refusal::late("client_stall")).await,
+            Some(Failure::Malformed) => return self.refuse(Refusal::chunk()).await,
+        }
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS
+            && let Some(tunnel) = response.extensions_mut().remove::<Tunnel>()
+        {
+            let answer = Answer::switch(&response);
+            return if let Sent::Broken = self.send(answer).await {
+                Next::Drop
+            } else {
+                Next::Tunnel(tunnel)
+            };
+        }
+        let keep = wants_to_keep && !self.gate.is_closed() && self.input.can_be_drained(expects_continue);
+        match self.send(Answer::new(response, &method, version_1_1, keep)).await {
+            Sent::Keep if self.input.drain().await => Next::Request,
+            Sent::Keep | Sent::Close => Next::Close,
+            Sent::Broken => Next::Drop,
+        }
+    }
+
+    /// Runs the handler; `None` when the client went away meanwhile.
+    async fn handle(&mut self, head: RequestHead, peer: &Peer) -> Option<Response<Body>> {
+        let request = self.input.request(head, self.limits.client_stall);
+        let handler = Arc::clone(&self.handler);
+        let mut answering = pin!(handler.handle(request, peer));
+        std::future::poll_fn(|cx| {
+            let answer = answering.as_mut().poll(cx);
+            if let Some(bytes) = peer.interim.take() {
+                // Interim responses are few and small: one that the socket has no room for is lost, as they may be.
+                let _ = self.socket.try_write(&bytes);
+            }
+            match answer {
+                Poll::Ready(response) => Poll::Ready(Some(response)),
+                Poll::Pending if self.input.has_ended(cx) => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    async fn read_head(&mut self) -> Result<Option<RequestHead>, Refusal> {
+        self.deadline.set(self.limits.request_head);
+        let mut scanned = 0;
+        let read = std::future::poll_fn(|cx| self.poll_head(cx, &mut scanned)).await;
+        self.deadline.clear();
+        read
+    }
+
+    fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        scanned: &mut usize,
+    ) -> Poll<Result<Option<RequestHead>, Refusal>> {
+        loop {
+            if let Some(head) = head::take_request(&mut self.input.buffer, scanned, &self.limits.head)? {
+                return Poll::Ready(Ok(Some(head)));
+            }
+            match poll_read(&self.socket, cx, &mut self.input.buffer, HEAD_ROOM) {
+                Poll::Ready(Ok(1..)) => {}
+                Poll::Ready(_) => return Poll::Ready(Ok(None)),
+                Poll::Pending => {
+                    ready!(self.deadline.poll_over(cx));
+                    return Poll::Ready(Err(Refusal::late("request_head")));
+                }
+            }
+        }
+    }
+
+    /// Writes an answer, as long as the client is there to take it.
+    async fn send(&mut self, mut answer: Answer) -> Sent {
+        let stall = self.limits.client_stall;
+        let sent = std::future::poll_fn(|cx| {
+            if let Poll::Ready(sent) = answer.poll_send(&self.socket, cx) {
+                return Poll::Ready(sent);
+            }
+            if self.input.has_ended(cx) {
+                return Poll::Ready(Sent::Broken);
+            }
+            if answer.is_blocked() {
+                if answer.has_progressed() || !self.deadline.is_set() {
+                    self.deadline.set(stall);
+                }
+                ready!(self.deadline.poll_over(cx));
+                self.gate.metrics.limit_hit("client_stall");
+                return Poll::Ready(Sent::Broken);
+            }
+            if !self.input.is_lent() {
+                self.deadline.clear();
+            }
+            Poll::Pending
+        })
+        .await;
+        self.deadline.clear();
+        if let Sent::Broken = sent {
+            // So that a client that reads until the end takes a broken answer for what it is.
+            let _ = SockRef::from(&*self.socket).set_linger(Some(Duration::ZERO));
+        }
+        sent
+    }
+
+    async fn refuse(&mut self, refusal: Refusal) -> Next {
+        refusal.count(&self.gate.metrics, self.listener);
+        match self.send(Answer::refusal(refusal.status())).await {
+            Sent::Broken => Next::Drop,
+            Sent::Keep | Sent::Close => Next::Close,
+        }
+    }
+
+    /// Closes our side, and listens until the client has closed its own.
+    async fn close(&mut self) {
+        if SockRef::from(&*self.socket).shutdown(Shutdown::Write).is_err() {
+            return;
+        }
+        self.input.release();
+        self.deadline.set(LINGER);
+        std::future::poll_fn(|cx| {
+            loop {
+                self.input.buffer.clear();
+                match poll_read(&self.socket, cx, &mut self.input.buffer, HEAD_ROOM) {
+                    Poll::Ready(Ok(1..)) if !self.deadline.is_over() => {}
+                    Poll::Ready(_) => return Poll::Ready(()),
+                    Poll::Pending => return self.deadline.poll_over(cx),
+                }
+            }
+        })
+        .await;
+    }
+}
+
+impl<H> Drop for Connection<H> {
+    fn drop(&mut self) {
+        self.gate.leave(self.listener);
+    }
+}

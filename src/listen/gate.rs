@@ -1,0 +1,90 @@
+//! What all connections of the process share: whether we are draining, how many are open, and the limits in force.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+
+use super::Limits;
+use crate::metrics::Metrics;
+use crate::timer;
+
+/// Shared by every accepting thread and every connection.
+pub struct Gate {
+    limits: ArcSwap<Limits>,
+    draining: AtomicBool,
+    open: AtomicUsize,
+    stop: watch::Sender<bool>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+impl Gate {
+    /// An open gate.
+    pub fn new(limits: Limits, metrics: Arc<Metrics>) -> Self {
+        Gate {
+            limits: ArcSwap::from_pointee(limits),
+            draining: AtomicBool::new(false),
+            open: AtomicUsize::new(0),
+            stop: watch::Sender::new(false),
+            metrics,
+        }
+    }
+
+    /// Sets other limits; each connection takes them up with its next request.
+    pub fn set_limits(&self, limits: Limits) {
+        self.limits.store(Arc::new(limits));
+    }
+
+    /// The limits in force.
+    pub fn limits(&self) -> Arc<Limits> {
+        self.limits.load_full()
+    }
+
+    /// Stops accepting; connections close after what is in flight.
+    pub fn close(&self) {
+        self.draining.store(true, Ordering::Release);
+        self.stop.send_replace(true);
+        timer::nudge();
+    }
+
+    /// Whether the gate was closed.
+    pub fn is_closed(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// How many connections are open.
+    pub fn open(&self) -> usize {
+        self.open.load(Ordering::Acquire)
+    }
+
+    /// Waits until the gate is closed.
+    pub async fn closed(&self) {
+        // The sender lives in `self`, so waiting can only end with the value.
+        let _ = self.stop.subscribe().wait_for(|closed| *closed).await;
+    }
+
+    /// Waits until no connection is open, at most `limit`; says whether none is.
+    pub async fn emptied(&self, limit: Duration) -> bool {
+        let step = Duration::from_millis(5);
+        let deadline = tokio::time::Instant::now() + limit;
+        while self.open() > 0 {
+            if tokio::time::Instant::now() >= deadline {
+                return false;
+            }
+            tokio::time::sleep(step).await;
+        }
+        true
+    }
+
+    pub(super) fn enter(&self, listener: usize) {
+        self.open.fetch_add(1, Ordering::AcqRel);
+        self.metrics.connection_opened(listener);
+    }
+
+    pub(super) fn leave(&self, listener: usize) {
+        self.metrics.connection_closed(listener);
+        self.open.fetch_sub(1, Ordering::AcqRel);
+    }
+}

@@ -1,0 +1,173 @@
+//! The reading side of a connection between and during requests: lent to the body of a request that streams, taken back
+//! when the body is dropped, and drained where the body was not read to its end.
+
+use std::sync::{Arc, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use http::Request;
+use tokio::net::TcpStream;
+
+use super::incoming::{Failure, Incoming, Reading, Shelf, poll_read};
+use crate::body::Body;
+use crate::http1::{Decoder, Framing, RequestHead};
+use crate::timer::Deadline;
+
+/// A body of at most so many bytes that came with its head is handed on whole.
+const WHOLE: u64 = 32 * 1024;
+/// What a client may send ahead while a request of its is served.
+const AHEAD: usize = 16 * 1024;
+/// So much of an unread body is read and thrown away for the sake of keeping the connection.
+const DRAINED: u64 = 256 * 1024;
+/// Room for a read.
+const ROOM: usize = 4 * 1024;
+
+/// The reading side.
+pub(super) struct Input {
+    /// What was read and not yet used.
+    pub buffer: BytesMut,
+    socket: Arc<TcpStream>,
+    deadline: Arc<Deadline>,
+    shelf: Shelf,
+    lent: bool,
+    /// A body that was given back before its end.
+    unfinished: Option<Reading>,
+}
+
+impl Input {
+    pub fn new(socket: Arc<TcpStream>, deadline: Arc<Deadline>) -> Self {
+        Input {
+            buffer: BytesMut::new(),
+            socket,
+            deadline,
+            shelf: Shelf::default(),
+            lent: false,
+            unfinished: None,
+        }
+    }
+
+    /// Gives the memory of the buffer back.
+    pub fn release(&mut self) {
+        self.buffer = BytesMut::new();
+    }
+
+    /// The request as a handler sees it. A body that is not all there takes the reading side along.
+    pub fn request(&mut self, head: RequestHead, stall: Duration) -> Request<Body> {
+        let body = match head.framing {
+            Framing::None => Body::None,
+            Framing::Length(length) if length <= WHOLE && length <= self.buffer.len() as u64 => {
+                Body::Full(self.buffer.split_to(length as usize).freeze())
+            }
+            framing => Body::stream(self.lend(framing, stall)),
+        };
+        let mut request = Request::new(body);
+        *request.method_mut() = head.method;
+        *request.uri_mut() = head.uri;
+        *request.headers_mut() = head.headers;
+        // An upgrade to anything but a WebSocket is none of ours to offer the backend.
+        if !head.upgrade {
+            request.headers_mut().remove(http::header::UPGRADE);
+        }
+        *request.version_mut() =
+            if head.version_1_1 { http::Version::HTTP_11 } else { http::Version::HTTP_10 };
+        request
+    }
+
+    /// Whether a request's body has the reading side now.
+    pub fn is_lent(&mut self) -> bool {
+        self.settle();
+        self.lent
+    }
+
+    /// How the request's body went wrong, if it did.
+    pub fn failure(&mut self) -> Option<Failure> {
+        self.settle();
+        self.unfinished.as_ref().and_then(|reading| reading.failure)
+    }
+
+    /// Whether the client has closed its side. A client that closes has lost interest in the answer (hyper and nginx
+    /// take it so too). What it sends ahead is kept, up to a bound.
+    pub fn has_ended(&mut self, cx: &mut Context<'_>) -> bool {
+        self.settle();
+        if self.lent || self.unfinished.is_some() {
+            return false;
+        }
+        while self.buffer.len() < AHEAD {
+            match poll_read(&self.socket, cx, &mut self.buffer, ROOM) {
+                Poll::Ready(Ok(1..)) => {}
+                Poll::Ready(_) => return true,
+                Poll::Pending => break,
+            }
+        }
+        false
+    }
+
+    /// Whether the rest of the body, if any, is small enough to be read for the sake of the connection. A client that
+    /// waits for `100 Continue` may or may not send its body after a final answer: nobody can know where the next
+    /// request begins.
+    pub fn can_be_drained(&mut self, expects_continue: bool) -> bool {
+        self.settle();
+        match &self.unfinished {
+            None => true,
+            Some(reading) => {
+                !expects_continue && reading.decoder.remaining().is_some_and(|left| left <= DRAINED)
+            }
+        }
+    }
+
+    /// Reads the rest of the body; false if the connection cannot be used any more.
+    pub async fn drain(&mut self) -> bool {
+        self.settle();
+        if self.lent {
+            return false;
+        }
+        let Some(mut reading) = self.unfinished.take() else { return true };
+        let mut drained = 0;
+        while drained <= DRAINED {
+            match std::future::poll_fn(|cx| reading.poll_frame(cx)).await {
+                Some(Ok(frame)) => drained += frame.data_ref().map_or(0, |data| data.len() as u64),
+                Some(Err(_)) => return false,
+                None => {
+                    self.take_back(reading);
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    fn lend(&mut self, framing: Framing, stall: Duration) -> Incoming {
+        self.lent = true;
+        let reading = Reading {
+            socket: Arc::clone(&self.socket),
+            buffer: std::mem::take(&mut self.buffer),
+            decoder: Decoder::new(framing),
+            deadline: Arc::clone(&self.deadline),
+            stall,
+            failure: None,
+            room: ROOM,
+        };
+        Incoming::new(reading, Arc::clone(&self.shelf))
+    }
+
+    /// Takes the reading side back if its borrower is done with it.
+    fn settle(&mut self) {
+        if !self.lent {
+            return;
+        }
+        let returned = self.shelf.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(reading) = returned else { return };
+        self.lent = false;
+        if reading.decoder.is_done() && reading.failure.is_none() {
+            self.take_back(reading);
+        } else {
+            self.unfinished = Some(reading);
+        }
+    }
+
+    fn take_back(&mut self, reading: Reading) {
+        self.deadline.clear();
+        self.buffer = reading.buffer;
+    }
+}

@@ -1,0 +1,101 @@
+//! Sockets: accepting connections, reading strict HTTP/1.1 requests from them, writing the answers, and draining. It
+//! knows no paths and no policy; what answers is a [`Handler`].
+//!
+//! How HTTP/1.1 is read, and why by a codec of our own. hyper's server repairs what a proxy must refuse (a length
+//! beside a transfer coding, bare line feeds, a fragment in the target), never shows it to a service, cannot send
+//! interim responses, answers `Expect` by itself and keeps 20 KiB for an idle connection. The choice was between (a) a
+//! guard around the socket that frames every head and body strictly before hyper frames them again, and (b) a codec:
+//!
+//! - *correctness*: both need the strict framing of heads, lengths, chunks and trailers. (a) must also keep in step
+//!   with a second parser that disagrees with it by design, and carry interim responses around it; in (b) there is one
+//!   reading of each byte, and what was read is what is forwarded.
+//! - *lines*: the strict framing is `http1/` either way. (b) adds this room's connection loop; (a) adds the guard, the
+//!   interleaving of interim responses with hyper's writes, and the bookkeeping of where hyper is.
+//! - *CPU and memory*: measured in `benches/`; see the README's table. An idle connection keeps no buffer at all, and
+//!   head and small body leave in one system call.
+//!
+//! So (b): httparse splits heads, `http1/` judges them, this room owns the connection. hyper serves the admin listener
+//! and the sandbox, where its leniency harms nobody.
+
+mod accept;
+mod answer;
+mod bind;
+mod connection;
+mod gate;
+mod incoming;
+mod input;
+mod refusal;
+mod switch;
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use http::{Request, Response};
+
+use crate::body::Body;
+use crate::http1::{HeadLimits, Interim};
+
+pub use accept::serve;
+pub use bind::{Bound, bind};
+pub use gate::Gate;
+
+/// One listener, as configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Where to listen; port 0 takes a free one.
+    pub address: SocketAddr,
+}
+
+/// What a client may take, in time and in bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// From a request's first byte (or from the connection's start) to the end of its head.
+    pub request_head: Duration,
+    /// Without a byte of a body read from the client, or of an answer taken by it.
+    pub client_stall: Duration,
+    /// Between two requests on one connection.
+    pub client_idle: Duration,
+    /// How large a head may be.
+    pub head: HeadLimits,
+}
+
+/// Where a request came from.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// The client's address.
+    pub address: SocketAddr,
+    /// The index of the listener.
+    pub listener: usize,
+    /// Takes interim responses to this request.
+    pub interim: Interim,
+}
+
+/// What answers requests.
+pub trait Handler: Send + Sync + 'static {
+    /// Answers one request. The future is dropped when the client goes away meanwhile.
+    fn handle(&self, request: Request<Body>, peer: &Peer) -> impl Future<Output = Response<Body>> + Send;
+}
+
+/// The words for limits in metrics.
+pub const LIMITS: [&str; 6] =
+    ["request_line", "head_bytes", "head_fields", "request_head", "client_stall", "client_idle"];
+
+/// The words for malformed requests in metrics: those of [`crate::http1::Refused`], and a body's framing.
+pub const MALFORMED: [&str; 13] = [
+    "start_line",
+    "line_end",
+    "field",
+    "version",
+    "target",
+    "host",
+    "content_length",
+    "transfer_encoding",
+    "both_lengths",
+    "connect",
+    "expect",
+    "connection",
+    "chunk",
+];

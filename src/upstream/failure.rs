@@ -1,0 +1,83 @@
+//! Why there is no answer from the backend.
+
+use std::io;
+
+use crate::body::Broken;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// No connection; nothing was sent.
+    #[error("cannot connect: {0}")]
+    Connect(#[source] io::Error),
+    /// No connection within the time; nothing was sent.
+    #[error("no connection within the time")]
+    ConnectTimeout,
+    /// The TLS handshake failed, over the certificate perhaps; nothing was sent.
+    #[error("the TLS handshake failed: {0}")]
+    Handshake(#[source] io::Error),
+    /// No server is configured.
+    #[error("no server")]
+    NoServer,
+    /// The backend closed or reset the connection before its answer was complete.
+    #[error("the connection was closed before the answer was complete")]
+    Closed {
+        /// The connection came from the pool and no byte of an answer was read.
+        stale: bool,
+        /// What the system said.
+        #[source]
+        source: Option<io::Error>,
+    },
+    /// What it sent is no answer.
+    #[error("the answer is malformed: {0}")]
+    Malformed(&'static str),
+    /// It took too long after the request was sent.
+    #[error("no answer within the time")]
+    Timeout,
+    /// The client's own body broke; the request was not completed.
+    #[error("the request's body broke: {0}")]
+    Client(#[source] Broken),
+}
+
+/// The words for failures in metrics.
+pub const KINDS: [&str; 5] = ["connect", "tls", "closed", "malformed", "timeout"];
+
+impl Failure {
+    /// Whether the backend provably did not see the request.
+    pub fn had_no_effect(&self) -> bool {
+        matches!(
+            self,
+            Failure::Connect(_) | Failure::ConnectTimeout | Failure::Handshake(_) | Failure::NoServer
+        )
+    }
+
+    /// Whether the client's own doing broke the exchange.
+    pub fn is_the_clients(&self) -> bool {
+        matches!(self, Failure::Client(_))
+    }
+
+    /// The word in metrics.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Failure::Connect(_) | Failure::ConnectTimeout | Failure::NoServer => "connect",
+            Failure::Handshake(_) => "tls",
+            Failure::Closed { .. } | Failure::Client(_) => "closed",
+            Failure::Malformed(_) => "malformed",
+            Failure::Timeout => "timeout",
+        }
+    }
+
+    pub(super) fn is_stale(&self) -> bool {
+        matches!(self, Failure::Closed { stale: true, .. })
+    }
+
+    /// The answer's body broke.
+    pub(super) fn answer(broken: Broken) -> Self {
+        match broken {
+            Broken::Closed(source) => Failure::Closed { stale: false, source },
+            Broken::Stalled => Failure::Timeout,
+            Broken::Malformed(text) => Failure::Malformed(text),
+            Broken::TooLarge(_) => Failure::Malformed("it is too large"),
+        }
+    }
+}

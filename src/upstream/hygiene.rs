@@ -1,0 +1,170 @@
+//! What a proxy takes from a message's fields and adds to them (RFC 9110 section 7.6): hop-by-hop fields go, our name
+//! and the client's address come.
+
+use std::net::IpAddr;
+
+use http::header::{
+    CONNECTION, HOST, HeaderName, MAX_FORWARDS, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+    TRANSFER_ENCODING, UPGRADE, VIA,
+};
+use http::{HeaderMap, HeaderValue, Method, Uri, Version};
+
+/// The largest field value that Onezone takes, in bytes (contract, section 1).
+const LONGEST_VALUE: usize = 4096;
+/// The most fields that Onezone takes.
+const MOST_FIELDS: usize = 100;
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+/// The addresses a request has come from, nearest last.
+pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// The scheme that the client used.
+pub const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+/// The host that the client asked for.
+pub const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// The request has passed through us before: `Via` names us (answered 508).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the request has passed through this proxy before")]
+pub struct Loop;
+
+/// Makes a client's request fit to be forwarded: strips the hop-by-hop fields and those that `Connection` names, then
+/// adds `X-Forwarded-*` and `Via`. An upgrade to a WebSocket is kept; `listen` lets no other pass.
+///
+/// # Errors
+///
+/// [`Loop`]: our own name is in `Via`.
+pub fn request(headers: &mut HeaderMap, version: Version, client: IpAddr, via: &str) -> Result<(), Loop> {
+    if has_passed(headers, via) {
+        return Err(Loop);
+    }
+    let upgrade = if version == Version::HTTP_11 { headers.remove(UPGRADE) } else { None };
+    let takes_trailers = headers.contains_key(TE) && names(headers, TE, b"trailers");
+    strip(headers);
+    headers.remove(PROXY_AUTHORIZATION);
+    if let Some(upgrade) = upgrade {
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(UPGRADE, upgrade);
+    } else if takes_trailers {
+        headers.insert(CONNECTION, HeaderValue::from_static("te"));
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    let host = headers.get(HOST).cloned();
+    let address = match client {
+        IpAddr::V6(address) => address.to_ipv4_mapped().map_or(client, IpAddr::V4),
+        IpAddr::V4(_) => client,
+    };
+    append(headers, X_FORWARDED_FOR, &address.to_string());
+    set(headers, X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+    if let Some(host) = host {
+        set(headers, X_FORWARDED_HOST, host);
+    }
+    let received = if version == Version::HTTP_10 { "1.0" } else { "1.1" };
+    append(headers, VIA, &format!("{received} {via}"));
+    Ok(())
+}
+
+/// Makes a response fit to be forwarded.
+pub fn response(headers: &mut HeaderMap) {
+    strip(headers);
+    headers.remove(UPGRADE);
+    headers.remove(PROXY_AUTHENTICATE);
+}
+
+/// What `Max-Forwards` says to an OPTIONS or TRACE (RFC 9110 section 7.6.2): true where the request ends here. Else
+/// the number is one less for whoever is next.
+pub fn ends_here(method: &Method, headers: &mut HeaderMap) -> bool {
+    if !matches!(*method, Method::OPTIONS | Method::TRACE) {
+        return false;
+    }
+    let Some(value) = headers.get(MAX_FORWARDS) else { return false };
+    match value.to_str().ok().and_then(|text| text.parse::<u32>().ok()) {
+        Some(0) => true,
+        Some(forwards) => {
+            headers.insert(MAX_FORWARDS, HeaderValue::from(forwards - 1));
+            false
+        }
+        None => false,
+    }
+}
+
+/// The host that a request is for: `Host`, or that of an absolute target (RFC 9112 section 3.2.2: the target's wins).
+pub fn set_host(headers: &mut HeaderMap, uri: &Uri, otherwise: &str) {
+    let host = match uri.authority() {
+        Some(authority) => authority.as_str(),
+        None if headers.contains_key(HOST) => return,
+        None => otherwise,
+    };
+    if let Ok(host) = HeaderValue::from_str(host) {
+        headers.insert(HOST, host);
+    }
+}
+
+fn has_passed(headers: &HeaderMap, via: &str) -> bool {
+    headers.get_all(VIA).iter().any(|value| {
+        value.as_bytes().split(|&byte| byte == b',').any(|hop| {
+            let mut words = hop.split(|byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty());
+            words.nth(1).is_some_and(|name| name.eq_ignore_ascii_case(via.as_bytes()))
+        })
+    })
+}
+
+/// `Trailer` stays: it announces what is forwarded, and is end-to-end since RFC 9110 section 6.6.2.
+fn strip(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        let named: Vec<HeaderName> = headers
+            .get_all(CONNECTION)
+            .iter()
+            .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
+            .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+            .collect();
+        for name in named {
+            headers.remove(name);
+        }
+        headers.remove(CONNECTION);
+    }
+    for name in [KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING] {
+        headers.remove(name);
+    }
+}
+
+fn names(headers: &HeaderMap, field: HeaderName, word: &[u8]) -> bool {
+    let mut values = headers.get_all(field).into_iter();
+    values.any(|value| {
+        value.as_bytes().split(|&byte| byte == b',').any(|item| item.trim_ascii().eq_ignore_ascii_case(word))
+    })
+}
+
+/// Sets a field, where the backend would still take so many.
+fn set(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
+    headers.remove(&name);
+    if headers.len() < MOST_FIELDS && value.len() <= LONGEST_VALUE {
+        headers.insert(name, value);
+    }
+}
+
+/// Appends an item to a list that may stand on several lines; a list that gets too long loses its oldest items.
+fn append(headers: &mut HeaderMap, name: HeaderName, item: &str) {
+    if !headers.contains_key(&name) {
+        if let Ok(value) = HeaderValue::from_str(item) {
+            set(headers, name, value);
+        }
+        return;
+    }
+    let mut list = Vec::new();
+    for value in headers.get_all(&name) {
+        list.extend_from_slice(value.as_bytes());
+        list.extend_from_slice(b", ");
+    }
+    list.extend_from_slice(item.as_bytes());
+    let mut list = &list[..];
+    while list.len() > LONGEST_VALUE {
+        match list.iter().position(|&byte| byte == b',') {
+            Some(comma) => list = list[comma + 1..].trim_ascii_start(),
+            None => list = item.as_bytes(),
+        }
+    }
+    if let Ok(value) = HeaderValue::from_bytes(list) {
+        set(headers, name, value);
+    }
+}

@@ -1,0 +1,95 @@
+//! Where the backend is and how long it may take.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::HeaderValue;
+use secrecy::{ExposeSecret, SecretString};
+
+/// The backend, as configured.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// One or more origins, which are one backend.
+    pub servers: Vec<Origin>,
+    /// Certificates in PEM that are trusted instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The name that the backend's certificate must have, instead of the origin's host.
+    pub server_name: Option<String>,
+    /// Takes any certificate.
+    pub insecure_skip_verify: bool,
+    /// To a connection, TLS included.
+    pub connect_timeout: Duration,
+    /// From the end of the request to the response's head.
+    pub response_timeout: Duration,
+    /// Without a byte sent to or received from the backend inside a message.
+    pub stall: Duration,
+    /// An Onezone access token of an administrator, opaque.
+    pub service_token: Option<SecretString>,
+    /// A path that answers 2xx while the backend is well. Without it the backend is sent nothing of our own accord.
+    pub health_path: Option<String>,
+    /// A connection is retired after so many requests.
+    pub max_requests: u32,
+    /// A connection is retired after idling so long.
+    pub idle_timeout: Duration,
+    /// How long the name of a target is remembered.
+    pub name_cache: Duration,
+    /// Our name in `Via` (RFC 9110 section 7.6.3).
+    pub via: String,
+}
+
+impl Settings {
+    /// The defaults for these servers.
+    pub fn new(servers: Vec<Origin>) -> Self {
+        Settings {
+            servers,
+            ca_file: None,
+            server_name: None,
+            insecure_skip_verify: false,
+            connect_timeout: Duration::from_secs(3),
+            response_timeout: Duration::from_secs(60),
+            stall: Duration::from_secs(60),
+            service_token: None,
+            health_path: None,
+            max_requests: 29,
+            idle_timeout: Duration::from_secs(25),
+            name_cache: Duration::from_secs(60),
+            via: "duskgate".to_owned(),
+        }
+    }
+
+    pub(super) fn service_token_value(&self) -> Option<HeaderValue> {
+        let mut value = HeaderValue::from_str(self.service_token.as_ref()?.expose_secret()).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    }
+}
+
+/// The scheme, host and port of one backend server.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// Over TLS.
+    pub https: bool,
+    /// A name or an address, without brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+impl Origin {
+    /// Host and port as in `Host`; the port only where it is not the scheme's own.
+    pub fn authority(&self) -> String {
+        let bracketed = self.host.contains(':');
+        let host = if bracketed { format!("[{}]", self.host) } else { self.host.clone() };
+        match (self.https, self.port) {
+            (true, 443) | (false, 80) => host,
+            (_, port) => format!("{host}:{port}"),
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", if self.https { "https" } else { "http" }, self.authority())
+    }
+}
