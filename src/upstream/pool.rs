@@ -19,6 +19,10 @@ const DEPTH: usize = 256;
 /// How long a server that refused a connection is asked last, in milliseconds.
 const SUSPICION: u64 = 1_000;
 
+/// A connection is moved in and out for each request: a pointer is cheaper than the whole of it.
+#[expect(clippy::vec_box)]
+type Stack = Vec<Box<Connection>>;
+
 /// One server of the backend.
 pub(super) struct Server {
     pub origin: Origin,
@@ -26,7 +30,7 @@ pub(super) struct Server {
     tls: Option<Arc<ClientConfig>>,
     max_requests: u32,
     idle_timeout: u64,
-    stacks: [Mutex<Vec<Box<Connection>>>; STACKS],
+    stacks: [Mutex<Stack>; STACKS],
     suspect_until: AtomicU64,
 }
 
@@ -106,7 +110,7 @@ impl Server {
         now.saturating_sub(connection.idle_since) >= self.idle_timeout
     }
 
-    fn stack(&self) -> &Mutex<Vec<Box<Connection>>> {
+    fn stack(&self) -> &Mutex<Stack> {
         &self.stacks[thread_number() % STACKS]
     }
 }
