@@ -27,6 +27,7 @@
 pub mod cli;
 pub mod config;
 pub mod admin;
+pub mod sandbox;
 pub mod policy;
 pub mod route;
 pub mod upstream;

@@ -1,0 +1,133 @@
+//! A stand-in Onezone in memory, for demonstrations, tests and client authors: users, groups and the token API, with the
+//! deprecated invite routes or without them. It behaves as Onezone does, quirks included (contract, sections 1 to 12), so
+//! that it can be the judge of what the proxy answers; it therefore shares only the token format and the reading of paths
+//! with the rest of the house. It keeps nothing on disk and knows no spaces, harvesters or browser logins.
+
+mod answer;
+mod auth;
+mod caveats;
+mod fault;
+mod fixture;
+mod groups;
+mod handle;
+mod hooks;
+mod join;
+mod kinds;
+mod legacy;
+mod names;
+mod privileges;
+mod request;
+mod routes;
+mod server;
+mod store;
+mod tokens;
+mod users;
+mod values;
+mod verify;
+
+use std::io;
+use std::net::SocketAddr;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+pub use fixture::{Fixture, Oneprovider, Person, Team};
+pub use hooks::Hooks;
+use hooks::locked;
+
+use crate::clock::Clock;
+
+/// How to build a sandbox.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where it listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Whether it has the deprecated routes. A newer Onezone does not.
+    pub legacy: bool,
+    /// Whether it has the token API. A Onezone before 20.02 does not.
+    pub token_api: bool,
+    /// The Onezone domain in tokens and `Location` headers.
+    pub domain: String,
+    /// For how long an idle connection is kept.
+    pub idle: Duration,
+    /// What time it is there.
+    pub clock: Clock,
+}
+
+impl Default for Settings {
+    /// All routes, on a free port of the loopback interface.
+    fn default() -> Self {
+        Settings {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            legacy: true,
+            token_api: true,
+            domain: "onezone.example.com".to_owned(),
+            idle: Duration::from_secs(30),
+            clock: Clock::Real,
+        }
+    }
+}
+
+/// A running sandbox. It stops, with all its connections, when this is dropped. Its [`Hooks`] are its methods.
+pub struct Sandbox {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The same as a URL without a path: `http://127.0.0.1:40213`.
+    pub url: String,
+    /// Who and what is in it at the start.
+    pub fixture: Fixture,
+    onezone: Arc<handle::Onezone>,
+    server: JoinHandle<()>,
+}
+
+/// Starts a sandbox as a task of the current runtime.
+///
+/// # Errors
+///
+/// When the address cannot be bound.
+pub async fn start(settings: Settings) -> io::Result<Sandbox> {
+    let listener = TcpListener::bind(settings.listen).await?;
+    let address = listener.local_addr()?;
+    let hooks = Arc::new(Hooks::default());
+    let mut store = store::Store::new(settings.domain, Arc::clone(&hooks));
+    let fixture = fixture::fill(&mut store, settings.clock.now().as_second());
+    let onezone = Arc::new(handle::Onezone {
+        store: Mutex::new(store),
+        hooks,
+        clock: settings.clock,
+        generation: routes::Generation { legacy: settings.legacy, token_api: settings.token_api },
+    });
+    let server = tokio::spawn(server::serve(listener, Arc::clone(&onezone), settings.idle));
+    Ok(Sandbox { address, url: format!("http://{address}"), fixture, onezone, server })
+}
+
+impl Sandbox {
+    /// All named tokens that exist now, as `GET /tokens/named/{id}` shows them.
+    pub fn tokens(&self) -> Vec<Value> {
+        let store = locked(&self.onezone.store);
+        store.tokens.iter().map(|(id, record)| record.to_json(&store.domain, id)).collect()
+    }
+
+    /// The document that `duskgate sandbox` prints.
+    pub fn to_json(&self) -> Value {
+        self.fixture.to_json(&self.url)
+    }
+}
+
+impl Deref for Sandbox {
+    type Target = Hooks;
+
+    fn deref(&self) -> &Hooks {
+        &self.onezone.hooks
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}

@@ -1,0 +1,122 @@
+//! Users (contract, section 10.1), and what Onezone says of itself to anybody.
+
+use serde_json::json;
+
+use super::answer::Answer;
+use super::fault::{self, Fault};
+use super::request::Call;
+use super::store::{Store, User};
+use crate::token::Subject;
+
+/// What a route of the current user takes for existing: a Oneprovider's id is no user's, and nobody has none to look up.
+pub fn caller_exists(_: &Store, call: &Call) -> bool {
+    !matches!(call.auth.subject, Some(Subject::Provider(_)))
+}
+
+/// Whether the caller is a user.
+pub fn is_user(_: &Store, call: &Call) -> bool {
+    call.auth.user().is_some()
+}
+
+/// Whether the user in the path exists.
+pub fn exists(store: &Store, call: &Call) -> bool {
+    store.users.contains_key(call.id("id"))
+}
+
+pub fn may_view(store: &Store, call: &Call) -> bool {
+    let user = call.auth.user();
+    user == Some(call.id("id")) || user.is_some_and(|user| store.is_admin(user, &["oz_users_view"]))
+}
+
+/// Whether the caller is an effective member of the group in the path.
+pub fn is_in_group(store: &Store, call: &Call) -> bool {
+    caller_exists(store, call)
+        && store.groups.contains_key(call.id("id"))
+        && call.auth.user().is_none_or(|user| store.is_member(call.id("id"), user))
+}
+
+/// `GET /user`.
+pub fn current(store: &mut Store, call: &Call) -> Result<Answer, Fault> {
+    protected(store, call.auth.user().unwrap_or_default())
+}
+
+/// `GET /users/{id}`.
+pub fn get(store: &mut Store, call: &Call) -> Result<Answer, Fault> {
+    protected(store, call.id("id"))
+}
+
+/// `GET /user/effective_privileges`.
+pub fn effective_privileges(store: &mut Store, call: &Call) -> Result<Answer, Fault> {
+    Ok(Answer::ok(json!({ "privileges": found(store, call.auth.user().unwrap_or_default())?.oz_privileges })))
+}
+
+/// `GET /user/groups`: those that the caller is a direct member of.
+pub fn groups(store: &mut Store, call: &Call) -> Result<Answer, Fault> {
+    let user = call.auth.user().unwrap_or_default();
+    let groups: Vec<_> =
+        store.groups.iter().filter(|(_, group)| group.users.contains_key(user)).map(|(id, _)| id).collect();
+    Ok(Answer::ok(json!({ "groups": groups })))
+}
+
+/// `DELETE /user/groups/{gid}`.
+pub fn leave_group(store: &mut Store, call: &Call) -> Result<Answer, Fault> {
+    let left = store.groups.get_mut(call.id("id")).map(|group| group.users.remove(call.auth.user().unwrap_or_default()));
+    match left.flatten() {
+        Some(_) => Ok(Answer::nothing()),
+        None => Err(fault::not_found()),
+    }
+}
+
+/// The user as its fellow members see it.
+pub fn shared(store: &Store, id: &str) -> Result<Answer, Fault> {
+    let user = found(store, id)?;
+    Ok(Answer::ok(json!({
+        "userId": id,
+        "fullName": user.full_name,
+        "username": user.username,
+        "creationTime": user.created,
+        "name": user.full_name,
+        "login": user.username,
+        "alias": user.username,
+    })))
+}
+
+/// `GET /health`.
+pub fn health(_: &mut Store, _: &Call) -> Result<Answer, Fault> {
+    Ok(Answer::ok(json!({ "status": "healthy" })))
+}
+
+/// `GET /configuration`.
+pub fn configuration(store: &mut Store, _: &Call) -> Result<Answer, Fault> {
+    Ok(Answer::ok(json!({
+        "name": "Sandbox",
+        "domain": store.domain,
+        "version": "21.02.7",
+        "build": "sandbox",
+        "compatibilityRegistryRevision": 2_024_101_600,
+        "providerRegistrationPolicy": "open",
+    })))
+}
+
+fn protected(store: &Store, id: &str) -> Result<Answer, Fault> {
+    let user = found(store, id)?;
+    let emails = [format!("{}@example.org", user.username)];
+    Ok(Answer::ok(json!({
+        "userId": id,
+        "fullName": user.full_name,
+        "username": user.username,
+        "emails": emails,
+        "linkedAccounts": [],
+        "basicAuthEnabled": user.password.is_some(),
+        "blocked": user.blocked,
+        "creationTime": user.created,
+        "name": user.full_name,
+        "login": user.username,
+        "alias": user.username,
+        "emailList": emails,
+    })))
+}
+
+fn found<'s>(store: &'s Store, id: &str) -> Result<&'s User, Fault> {
+    store.users.get(id).ok_or_else(fault::not_found)
+}
