@@ -1,6 +1,7 @@
 //! The command line: one file a command. Data goes to stdout, everything else to stderr. Exit codes: 0 for success,
 //! 1 for a failure while running or the answer "no", 2 for wrong usage or a bad configuration.
 
+mod sandbox;
 mod tokens;
 
 use std::io::{self, Write};
@@ -31,6 +32,7 @@ Exit codes: 0 success, 1 failure while running or the answer is \"no\", 2 wrong 
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Sandbox(sandbox::Sandbox),
     /// Looks into Onedata tokens
     #[command(subcommand, arg_required_else_help = true)]
     Tokens(tokens::Command),
@@ -39,6 +41,7 @@ enum Command {
 /// Runs the command and says how the process should exit.
 pub fn run(arguments: Arguments) -> ExitCode {
     match arguments.command {
+        Command::Sandbox(arguments) => sandbox::run(arguments),
         Command::Tokens(command) => tokens::run(command),
     }
 }

@@ -34,8 +34,7 @@ pub struct Sandbox {
 
 /// Serves until a signal. Failing to listen is a failure while running.
 pub fn run(arguments: Sandbox) -> ExitCode {
-    let settings =
-        Settings { listen: arguments.listen, legacy: !arguments.no_legacy, ..Settings::default() };
+    let settings = Settings { listen: arguments.listen, legacy: !arguments.no_legacy, ..Settings::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime.and_then(|runtime| runtime.block_on(serve(settings))) {
         Ok(code) => code,

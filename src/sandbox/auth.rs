@@ -42,7 +42,9 @@ impl Auth {
     pub fn check(&self, operation: &str, resource: &Gri<'_>) -> Result<(), Fault> {
         let Some(token) = &self.token else { return Ok(()) };
         let service = token.caveats.iter().find(|caveat| match caveat {
-            Caveat::Service(list) => !list.iter().any(|entry| service_reaches(entry, operation, resource.kind)),
+            Caveat::Service(list) => {
+                !list.iter().any(|entry| service_reaches(entry, operation, resource.kind))
+            }
             _ => false,
         });
         match api::unmatched(token, "ozw", operation, resource).or(service) {
@@ -65,7 +67,8 @@ pub fn authenticate(store: &mut Store, headers: &HeaderMap, peer: IpAddr, now: i
         return Ok(Auth { subject: Some(subject), token: Some(token), peer });
     }
     let basic = authorization.as_deref().and_then(|value| value.strip_prefix("Basic "));
-    let subject = basic.map(|encoded| by_password(store, encoded)).transpose().map_err(fault::bad_authentication)?;
+    let subject =
+        basic.map(|encoded| by_password(store, encoded)).transpose().map_err(fault::bad_authentication)?;
     Ok(Auth { subject, token: None, peer })
 }
 

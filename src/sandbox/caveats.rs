@@ -56,12 +56,15 @@ fn supported(kind: &Type, caveat: &Caveat) -> bool {
 fn holds(store: &Store, caveat: &Caveat, setting: &Setting) -> bool {
     match caveat {
         Caveat::Time { valid_until } => setting.now < *valid_until,
-        Caveat::Ip(list) => setting.peer.is_some_and(|peer| list.iter().any(|network| network.contains(peer))),
+        Caveat::Ip(list) => {
+            setting.peer.is_some_and(|peer| list.iter().any(|network| network.contains(peer)))
+        }
         Caveat::Interface(interface) => setting.interface == Some(*interface),
         Caveat::Service(list) => list.iter().any(|entry| is_or_covers(entry, &setting.service)),
-        Caveat::Consumer(list) => {
-            setting.consumer.as_ref().is_some_and(|one| list.iter().any(|entry| consumer_is(store, entry, one)))
-        }
+        Caveat::Consumer(list) => setting
+            .consumer
+            .as_ref()
+            .is_some_and(|one| list.iter().any(|entry| consumer_is(store, entry, one))),
         // Judged later, against the resource.
         Caveat::Api(_) => true,
         Caveat::DataReadonly | Caveat::DataPath(_) | Caveat::DataObjectid(_) => setting.data_access,
@@ -74,7 +77,9 @@ fn holds(store: &Store, caveat: &Caveat, setting: &Setting) -> bool {
 
 fn is_or_covers(entry: &str, value: &str) -> bool {
     entry == value
-        || entry.strip_suffix("-*").is_some_and(|kind| value.strip_prefix(kind).is_some_and(|v| v.starts_with('-')))
+        || entry
+            .strip_suffix("-*")
+            .is_some_and(|kind| value.strip_prefix(kind).is_some_and(|v| v.starts_with('-')))
 }
 
 fn consumer_is(store: &Store, entry: &str, consumer: &Subject) -> bool {
@@ -99,10 +104,18 @@ pub fn unverified(caveat: &Caveat) -> String {
             either(list)
         ),
         Caveat::GeoCountry(filter, list) => {
-            format!("unverified country caveat: {from} {} the following country: '{}'", comes(*filter), either(list))
+            format!(
+                "unverified country caveat: {from} {} the following country: '{}'",
+                comes(*filter),
+                either(list)
+            )
         }
         Caveat::GeoRegion(filter, list) => {
-            format!("unverified region caveat: {from} {} the following region: '{}'", comes(*filter), either(list))
+            format!(
+                "unverified region caveat: {from} {} the following region: '{}'",
+                comes(*filter),
+                either(list)
+            )
         }
         Caveat::IdentityScope => {
             "this token carries no authorization (can be used only for identity verification)".to_owned()
@@ -174,7 +187,9 @@ pub fn spelled_out(entry: &str) -> String {
 }
 
 fn decoded(path: &str) -> String {
-    STANDARD.decode(path).map_or_else(|_| path.to_owned(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
+    STANDARD
+        .decode(path)
+        .map_or_else(|_| path.to_owned(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn iso(seconds: i64) -> String {

@@ -224,7 +224,8 @@ pub fn not_an_access_token(received: &Type) -> Fault {
 }
 
 pub fn not_an_identity_token(received: &Type) -> Fault {
-    let text = format!("Expected an identity token, but received a(n) {}.", super::kinds::printable(received));
+    let text =
+        format!("Expected an identity token, but received a(n) {}.", super::kinds::printable(received));
     Fault::new(400, "notAnIdentityToken", text).with(json!({ "received": received.to_json() }))
 }
 
@@ -263,11 +264,7 @@ pub fn invite_target_invalid(id: &str) -> Fault {
 }
 
 pub fn invite_usage_limit() -> Fault {
-    Fault::new(
-        400,
-        "inviteTokenUsageLimitReached",
-        "The usage limit of this invite token has been reached.",
-    )
+    Fault::new(400, "inviteTokenUsageLimitReached", "The usage limit of this invite token has been reached.")
 }
 
 pub fn relation_exists(child: (&str, &str), parent: (&str, &str)) -> Fault {

@@ -144,8 +144,20 @@ const USERS: &[(&str, &str, &[&str], bool, &str)] = &[
     ("cleo", "Cléo Martin", &[], false, "may add users to developers, through the child group leads"),
     ("dan", "Dan Stone", &[], false, "an outsider: in no group at all"),
     ("mia", "Mia Manager", &[], false, "manages developers, without the right to set privileges"),
-    ("inviter", "Ivo Inviter", &["oz_groups_add_relationships"], false, "may invite to any group, and see none"),
-    ("service", "Service Account", &["oz_groups_view", "oz_users_view"], false, "may look at any group and user"),
+    (
+        "inviter",
+        "Ivo Inviter",
+        &["oz_groups_add_relationships"],
+        false,
+        "may invite to any group, and see none",
+    ),
+    (
+        "service",
+        "Service Account",
+        &["oz_groups_view", "oz_users_view"],
+        false,
+        "may look at any group and user",
+    ),
     ("blocked", "Bob Blocked", &[], true, "blocked by an administrator"),
 ];
 

@@ -32,9 +32,9 @@ pub fn child_exists(store: &Store, call: &Call) -> bool {
 }
 
 pub fn may_view(store: &Store, call: &Call) -> bool {
-    call.auth.user().is_some_and(|user| {
-        store.is_member(call.id("id"), user) || store.is_admin(user, &["oz_groups_view"])
-    })
+    call.auth
+        .user()
+        .is_some_and(|user| store.is_member(call.id("id"), user) || store.is_admin(user, &["oz_groups_view"]))
 }
 
 pub fn may_list_members(store: &Store, call: &Call) -> bool {

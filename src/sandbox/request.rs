@@ -125,12 +125,7 @@ fn media_type(text: &str) -> Option<MediaType> {
             _ => plain &= weighed,
         }
     }
-    Some(MediaType {
-        kind: kind.to_ascii_lowercase(),
-        subtype: subtype.to_ascii_lowercase(),
-        plain,
-        bare,
-    })
+    Some(MediaType { kind: kind.to_ascii_lowercase(), subtype: subtype.to_ascii_lowercase(), plain, bare })
 }
 
 fn split_outside_quotes(text: &str, separator: char) -> Vec<&str> {

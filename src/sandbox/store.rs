@@ -129,8 +129,7 @@ impl Store {
 
     /// The ids of the subject's named tokens, in the order of their names.
     pub fn tokens_of(&self, subject: &Subject) -> Vec<String> {
-        let mut named: Vec<_> =
-            self.tokens.iter().filter(|(_, token)| &token.subject == subject).collect();
+        let mut named: Vec<_> = self.tokens.iter().filter(|(_, token)| &token.subject == subject).collect();
         named.sort_by(|a, b| a.1.name.cmp(&b.1.name));
         named.into_iter().map(|(id, _)| id.clone()).collect()
     }

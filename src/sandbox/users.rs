@@ -60,7 +60,10 @@ pub fn groups(store: &mut Store, call: &Call) -> Result<Answer, Fault> {
 
 /// `DELETE /user/groups/{gid}`.
 pub fn leave_group(store: &mut Store, call: &Call) -> Result<Answer, Fault> {
-    let left = store.groups.get_mut(call.id("id")).map(|group| group.users.remove(call.auth.user().unwrap_or_default()));
+    let left = store
+        .groups
+        .get_mut(call.id("id"))
+        .map(|group| group.users.remove(call.auth.user().unwrap_or_default()));
     match left.flatten() {
         Some(_) => Ok(Answer::nothing()),
         None => Err(fault::not_found()),
