@@ -1,7 +1,12 @@
 //! The command line: one file a command. Data goes to stdout, everything else to stderr. Exit codes: 0 for success,
 //! 1 for a failure while running or the answer "no", 2 for wrong usage or a bad configuration.
 
+mod check;
+mod configuration;
+mod explain;
+mod operations;
 mod sandbox;
+mod table;
 mod tokens;
 
 use std::io::{self, Write};
@@ -28,10 +33,21 @@ Duskgate stands in front of Onezone and keeps its deprecated REST routes working
 them: it rewrites the calls to the newer API, adds the deprecation headers, and counts who still calls what.";
 
 const AFTER_HELP: &str = "\
+Examples:
+  duskgate check --config /etc/duskgate/duskgate.toml
+  duskgate explain POST /api/v3/onezone/groups/abc/users/token --at 2027-03-31T00:00:00Z
+  duskgate operations --json
+
 Exit codes: 0 success, 1 failure while running or the answer is \"no\", 2 wrong usage or bad configuration";
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Validate the configuration and print what it comes to
+    Check(check::Arguments),
+    /// Say what would happen to a request, and why
+    Explain(explain::Arguments),
+    /// List the deprecated operations with their phases
+    Operations(operations::Arguments),
     Sandbox(sandbox::Sandbox),
     /// Looks into Onedata tokens
     #[command(subcommand, arg_required_else_help = true)]
@@ -41,6 +57,9 @@ enum Command {
 /// Runs the command and says how the process should exit.
 pub fn run(arguments: Arguments) -> ExitCode {
     match arguments.command {
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Operations(arguments) => operations::run(&arguments),
         Command::Sandbox(arguments) => sandbox::run(arguments),
         Command::Tokens(command) => tokens::run(command),
     }

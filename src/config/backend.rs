@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use http::Uri;
 use http::uri::Scheme;
+use rustls::RootCertStore;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
 use secrecy::SecretString;
 
-use super::rooms::upstream::{Origin, Settings};
 use super::section::{Placed, Section, quote};
+use crate::upstream::{Origin, Settings};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -51,7 +52,7 @@ pub(super) fn read(section: &Section<'_>, directory: &Path, stall: Duration) -> 
         health_path: section
             .parse("health_path", "a path that begins with a slash", path, |path| quote(path))
             .map(|path| path.value),
-        max_requests: section.count("max_requests", 29, 1..=1_000_000),
+        max_requests: max_requests(section),
         idle_timeout: section.duration("idle_timeout", 25 * SECOND, MILLISECOND..=24 * HOUR),
         name_cache: section.duration("name_cache", 60 * SECOND, Duration::ZERO..=24 * HOUR),
         via: via(section),
@@ -65,7 +66,7 @@ fn servers(section: &Section<'_>) -> Vec<Origin> {
         return Vec::new();
     }
     let place = section.place_of("servers");
-    let Some(servers) = section.list("servers", expected, origin, |server| quote(&server.text)) else {
+    let Some(servers) = section.list("servers", expected, origin, |server| quote(&server.to_string())) else {
         return Vec::new();
     };
     if servers.is_empty() && !section.mistaken("servers") {
@@ -73,8 +74,8 @@ fn servers(section: &Section<'_>) -> Vec<Origin> {
     }
     for (index, server) in servers.iter().enumerate() {
         let earlier = &servers[..index];
-        if earlier.iter().any(|other| other.value.text == server.value.text) {
-            section.mistake("servers", &server.place, format!("listed twice: {}", server.value.text));
+        if earlier.iter().any(|other| other.value == server.value) {
+            section.mistake("servers", &server.place, format!("listed twice: {}", server.value));
         }
     }
     servers.into_iter().map(|server| server.value).collect()
@@ -102,13 +103,8 @@ fn origin(text: &str) -> Result<Origin, String> {
         return Err(String::new());
     }
     let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
-    let host = host.to_ascii_lowercase();
-    let scheme = if https { "https" } else { "http" };
-    let text = match uri.port_u16() {
-        Some(port) => format!("{scheme}://{host}:{port}"),
-        None => format!("{scheme}://{host}"),
-    };
-    Ok(Origin { https, host, port, text })
+    let host = host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+    Ok(Origin { https, host, port })
 }
 
 fn server_name(text: &str) -> Result<String, String> {
@@ -118,6 +114,11 @@ fn server_name(text: &str) -> Result<String, String> {
 fn path(text: &str) -> Result<String, String> {
     let valid = text.starts_with('/') && !text.contains('#') && text.parse::<Uri>().is_ok();
     valid.then(|| text.to_owned()).ok_or_else(String::new)
+}
+
+fn max_requests(section: &Section<'_>) -> u32 {
+    let count = section.count("max_requests", 29, 1..=1_000_000);
+    u32::try_from(count).expect("this cannot fail because the range fits")
 }
 
 /// The pseudonym in `Via`, a token or a host (RFC 9110, section 7.6.3).
@@ -152,11 +153,16 @@ fn service_token(section: &Section<'_>, directory: &Path) -> Option<SecretString
 
 fn certificates(file: &Path) -> Result<(), String> {
     let text = std::fs::read(file).map_err(|error| cannot_read(file, &error))?;
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-    match certificates {
-        Ok(certificates) if !certificates.is_empty() => Ok(()),
-        Ok(_) => Err(format!("no certificate in PEM form in it: {}", file.display())),
-        Err(error) => Err(format!("not in PEM form: {} ({error})", file.display())),
+    let bad =
+        |error: &dyn std::fmt::Display| format!("not certificates in PEM form: {} ({error})", file.display());
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&text) {
+        roots.add(certificate.map_err(|error| bad(&error))?).map_err(|error| bad(&error))?;
+    }
+    if roots.is_empty() {
+        Err(format!("no certificate in PEM form in it: {}", file.display()))
+    } else {
+        Ok(())
     }
 }
 

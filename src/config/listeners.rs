@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::file::{Node, Place, Table, Value};
 use super::keys::{self, Shape};
-use super::rooms::listen::{self, Limits};
 use super::section::{Findings, Placed, Section, quote};
 use crate::http1::HeadLimits;
+use crate::listen::{self, Limits};
 use crate::{admin, log};
 
 const LISTENER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);

@@ -9,7 +9,6 @@ mod invalid;
 mod keys;
 mod listeners;
 mod operations;
-mod rooms;
 mod print;
 mod section;
 mod units;
@@ -23,8 +22,7 @@ pub use environment::PREFIX;
 pub use file::Place;
 pub use invalid::{Invalid, Mistake};
 
-use crate::{admin, log, policy};
-use rooms::{listen, upstream};
+use crate::{admin, listen, log, policy, upstream};
 use section::{Effective, Findings};
 
 /// Where the configuration is looked for if nobody says.

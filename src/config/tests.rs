@@ -39,7 +39,7 @@ fn a_backend_and_a_date_are_enough() {
     assert_eq!(config.drain, Duration::from_secs(30));
     assert_eq!(config.upstream.max_requests, 29);
     assert_eq!(config.upstream.via, "duskgate");
-    assert_eq!(config.upstream.servers[0].text, "http://onezone:8080");
+    assert_eq!(config.upstream.servers[0].to_string(), "http://onezone:8080");
 }
 
 #[test]
@@ -238,8 +238,8 @@ fn servers_are_origins() {
             ],
         ),
         (
-            &format!("[upstream]\nservers = [\"http://a\", \"http://A:80\", \"http://a/\"]\n{DEPRECATION}"),
-            &["c.toml:2:39: upstream.servers: listed twice: http://a"],
+            &format!("[upstream]\nservers = [\"http://a\", \"http://A:80\", \"http://b\"]\n{DEPRECATION}"),
+            &["c.toml:2:24: upstream.servers: listed twice: http://a"],
         ),
         (
             &format!("[upstream]\n{DEPRECATION}"),
@@ -517,7 +517,7 @@ fn the_environment_overrides_any_value() {
     let listeners: Vec<_> = config.listeners.iter().map(|listener| listener.address.to_string()).collect();
     assert_eq!(listeners, ["127.0.0.1:2", "127.0.0.1:3"]);
     assert_eq!(config.threads, Some(3));
-    let servers: Vec<_> = config.upstream.servers.iter().map(|server| server.text.as_str()).collect();
+    let servers: Vec<_> = config.upstream.servers.iter().map(ToString::to_string).collect();
     assert_eq!(servers, ["https://a", "https://b:1"]);
     assert!(config.upstream.insecure_skip_verify);
     let entry = &config.book.entries[0];

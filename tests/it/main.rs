@@ -1,5 +1,9 @@
 //! The integration tests, one binary. Each module says at its head what it is about.
 
+#![allow(clippy::unwrap_used, reason = "clippy sees only functions marked as tests as tests")]
+
+mod commands;
+mod configuration;
 mod dashboards;
 mod layering;
 mod route_model;
