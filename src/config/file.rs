@@ -83,7 +83,7 @@ impl Value {
     /// What was found, for a message about what was expected instead.
     pub fn describe(&self) -> String {
         match self {
-            Value::Text(text) | Value::Loose(text) => format!("{:?}", without_password(text)),
+            Value::Text(text) | Value::Loose(text) => format!("{:?}", short(&without_password(text))),
             Value::Integer(number) => format!("the integer {number}"),
             Value::Float(number) => format!("the number {number}"),
             Value::Boolean(flag) => format!("the boolean {flag}"),
@@ -101,6 +101,15 @@ impl fmt::Display for Place {
             Place::File { line, column } => write!(f, "{line}:{column}"),
             Place::Environment(variable) => write!(f, "environment {variable}"),
         }
+    }
+}
+
+/// A message is a line, however long the value is.
+fn short(text: &str) -> String {
+    const MOST: usize = 120;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 

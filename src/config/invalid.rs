@@ -30,7 +30,9 @@ pub struct Mistake {
 
 impl Mistake {
     pub(super) fn new(place: &Place, key: &str, message: impl Into<String>) -> Self {
-        Mistake { place: place.clone(), key: key.to_owned(), message: message.into(), missing: false }
+        // A quoted key can hold anything, a message is a line.
+        let key = key.replace(char::is_control, "\u{fffd}");
+        Mistake { place: place.clone(), key, message: message.into(), missing: false }
     }
 
     pub(super) fn missing(place: &Place, key: &str, message: impl Into<String>) -> Self {

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::operation::Mode;
 
@@ -593,4 +595,29 @@ fn what_is_printed_is_read_again_as_the_same_configuration() {
     };
     let again = read(&printed, &[]).unwrap().print();
     assert_eq!(without_origins(&again), without_origins(&printed));
+}
+
+#[test]
+fn a_mistake_is_one_line_whatever_was_written() {
+    check(&[(&whole("\"a\\nb\" = 1", ""), &["c.toml:1:1: a\u{fffd}b: unknown key, the nearest is \"log\""])]);
+    let long = "x".repeat(1000);
+    let said = mistakes(&whole(&format!("[log]\nformat = \"{long}\""), ""), &[]);
+    assert!(said.len() == 1 && said[0].len() < 300, "{said:?}");
+}
+
+proptest! {
+    #[test]
+    fn a_damaged_file_is_refused_or_read_but_never_a_panic(
+        at in 0usize..6000,
+        length in 0usize..40,
+        with in "[\\[\\]{}\"'=.,# \n0-9a-zé-]{0,8}",
+    ) {
+        let text: Vec<char> = include_str!("../../config/reference.toml").chars().collect();
+        let (start, end) = (at.min(text.len()), (at + length).min(text.len()));
+        let damaged: String = text[..start].iter().copied().chain(with.chars()).chain(text[end..].iter().copied()).collect();
+        if let Err(invalid) = read(&damaged, &[]) {
+            prop_assert!(!invalid.mistakes.is_empty());
+            prop_assert_eq!(invalid.to_string().lines().count(), invalid.mistakes.len());
+        }
+    }
 }
