@@ -28,6 +28,7 @@ pub mod cli;
 pub mod config;
 pub mod admin;
 pub mod sandbox;
+pub mod serve;
 pub mod policy;
 pub mod route;
 pub mod upstream;

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::body::Broken;
+use crate::reply;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +65,19 @@ impl Failure {
             Failure::Closed { .. } | Failure::Client(_) => "closed",
             Failure::Malformed(_) => "malformed",
             Failure::Timeout => "timeout",
+        }
+    }
+
+    /// What the caller is told.
+    pub fn into_reply(self) -> reply::Failure {
+        match self {
+            Failure::Connect(_) | Failure::ConnectTimeout | Failure::Handshake(_) | Failure::NoServer => {
+                reply::Failure::BackendUnreachable
+            }
+            Failure::Closed { .. } | Failure::Malformed(_) | Failure::Client(_) => {
+                reply::Failure::BadGateway { cause: None }
+            }
+            Failure::Timeout => reply::Failure::BackendTimeout,
         }
     }
 

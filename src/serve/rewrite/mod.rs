@@ -1,0 +1,123 @@
+//! Serving a deprecated operation by calling the newer API with the caller's own credentials, and translating the
+//! answer back to what the old route said (contract, section 9). One file a family of operations; what the families
+//! share stands beside them. It does not know why it was asked, nor what is tried if it cannot serve.
+
+mod answer;
+mod delivery;
+mod invite;
+mod leftover;
+mod name;
+mod payload;
+mod target;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use http::header::{
+    ACCEPT_ENCODING, CONNECTION, EXPECT, HeaderMap, HeaderName, RANGE, TE, TRAILER, TRANSFER_ENCODING,
+    UPGRADE,
+};
+use http::{Request, Response};
+use tokio::sync::Semaphore;
+
+use crate::body::Body;
+use crate::caller::Caller;
+use crate::operation::{Family, Operation};
+use crate::reply;
+use crate::route::Call;
+use crate::upstream::{self, Upstream};
+
+/// What came of a rewrite.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The call was answered.
+    Answered(Response<Body>),
+    /// It was not, and nothing has had any effect, so that something else may be tried.
+    NotServed {
+        /// Why.
+        obstacle: Obstacle,
+        /// The call as it came; `None` where its body is lost.
+        request: Option<Request<Body>>,
+    },
+}
+
+/// Why a rewrite cannot serve a call.
+#[derive(Debug)]
+pub enum Obstacle {
+    /// The backend has no such API.
+    TokenApiMissing,
+    /// No byte reached a backend.
+    Unreachable(upstream::Failure),
+}
+
+impl Obstacle {
+    /// What a caller is told where there is nothing else to try.
+    pub fn into_reply(self) -> reply::Failure {
+        match self {
+            Obstacle::TokenApiMissing => reply::Failure::BadGateway { cause: Some(reply::TOKEN_API_MISSING) },
+            Obstacle::Unreachable(failure) => failure.into_reply(),
+        }
+    }
+}
+
+/// The newer token API of the backend, and what is remembered between calls of it. Clones share all of it.
+#[derive(Clone)]
+pub struct TokenApi(Arc<Shared>);
+
+struct Shared {
+    upstream: Arc<Upstream>,
+    names: target::Names,
+    /// Places for clearing up left-over tokens.
+    clearing: Arc<Semaphore>,
+}
+
+/// How many left-over tokens may be looked for at once.
+const CLEARING: usize = 1000;
+
+impl TokenApi {
+    /// The token API behind `upstream`.
+    pub fn new(upstream: Arc<Upstream>) -> Self {
+        let names = target::Names::new(upstream.settings().name_cache);
+        TokenApi(Arc::new(Shared { upstream, names, clearing: Arc::new(Semaphore::new(CLEARING)) }))
+    }
+
+    /// Serves a call of an operation that has a rewrite. The request's fields are those that may be passed on.
+    pub async fn serve(
+        &self,
+        operation: &Operation,
+        call: &Call,
+        caller: &Caller,
+        request: Request<Body>,
+    ) -> Outcome {
+        match (operation.rewrite, &operation.invite) {
+            (Some(Family::Invite), Some(invite)) => {
+                invite::serve(&self.0, operation, invite, call, caller, request).await
+            }
+            // An operation that has no rewrite is not configured to be rewritten.
+            _ => Outcome::NotServed { obstacle: Obstacle::TokenApiMissing, request: Some(request) },
+        }
+    }
+}
+
+/// The caller's fields that go with a request of ours: all but those about a body, a part or a version of something,
+/// and a coding of the answer, which is to be read here.
+fn fields_of(headers: &HeaderMap) -> HeaderMap {
+    const LEFT_OUT: [HeaderName; 8] =
+        [ACCEPT_ENCODING, CONNECTION, EXPECT, RANGE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
+    let goes_along = |name: &HeaderName| {
+        let text = name.as_str();
+        !LEFT_OUT.contains(name) && !text.starts_with("content-") && !text.starts_with("if-")
+    };
+    let fields = headers.iter().filter(|(name, _)| goes_along(name));
+    fields.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+fn request(method: http::Method, path: &str, headers: HeaderMap, body: Body) -> Request<Body> {
+    let mut request = Request::new(body);
+    *request.method_mut() = method;
+    // Paths are made of literals and encoded segments, which a URI takes.
+    *request.uri_mut() = path.parse().unwrap_or_default();
+    *request.headers_mut() = headers;
+    request
+}
