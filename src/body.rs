@@ -16,7 +16,7 @@ pub enum Body {
     /// All of it at hand.
     Full(Bytes),
     /// It arrives as it is polled, data frames and at the end perhaps trailers.
-    Stream(Pin<Box<dyn http_body::Body<Data = Bytes, Error = Broken> + Send>>),
+    Stream(Pin<Box<dyn http_body::Body<Data = Bytes, Error = Broken> + Send + Sync>>),
 }
 
 /// The body ended before it was complete; the message must not be completed towards anybody.
@@ -43,7 +43,7 @@ impl Body {
     }
 
     /// A body from anything that streams.
-    pub fn stream(body: impl http_body::Body<Data = Bytes, Error = Broken> + Send + 'static) -> Self {
+    pub fn stream(body: impl http_body::Body<Data = Bytes, Error = Broken> + Send + Sync + 'static) -> Self {
         Body::Stream(Box::pin(body))
     }
 

@@ -25,9 +25,11 @@
 //! - *head*: a message's start line and header fields
 
 pub mod cli;
+pub mod app;
 pub mod config;
 pub mod admin;
 pub mod sandbox;
+pub mod pipeline;
 pub mod serve;
 pub mod policy;
 pub mod route;

@@ -42,7 +42,7 @@ pub struct Panel {
     /// All metrics.
     pub metrics: Arc<Metrics>,
     /// How the proxy fares.
-    pub health: Box<dyn Fn() -> Health + Send + Sync>,
+    pub health: Box<dyn Fn() -> Checking + Send + Sync>,
     /// The deprecated operations in force, in the order to show them.
     pub operations: Box<dyn Fn() -> Vec<Row> + Send + Sync>,
     /// The effective configuration, secrets redacted, as TOML.
@@ -53,6 +53,9 @@ pub struct Panel {
     pub drain: Box<dyn Fn(bool) + Send + Sync>,
 }
 
+/// A look at how the proxy fares, under way: whether a backend answers takes a moment.
+pub type Checking = Pin<Box<dyn Future<Output = Health> + Send>>;
+
 /// A reload under way; it ends with all mistakes of a configuration that was refused, one text for each.
 pub type Reloading = Pin<Box<dyn Future<Output = Result<(), Vec<String>>> + Send>>;
 
@@ -61,7 +64,7 @@ pub type Reloading = Pin<Box<dyn Future<Output = Result<(), Vec<String>>> + Send
 pub struct Health {
     /// Its listeners accept connections.
     pub listening: bool,
-    /// A backend server can be reached, as far as is known.
+    /// A backend server answers.
     pub upstream: bool,
     /// It was told to drain, or is stopping.
     pub draining: bool,
@@ -172,13 +175,13 @@ impl Panel {
 
     async fn perform(&self, task: Task) -> Response<Full<Bytes>> {
         match task {
-            Task::Page => self.page(),
+            Task::Page => self.page().await,
             Task::Metrics => {
                 reply(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", self.metrics.render())
             }
             Task::Alive => text(StatusCode::OK, "ok\n"),
             Task::Ready => {
-                let health = (self.health)();
+                let health = (self.health)().await;
                 let status = if health.ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
                 json(status, &Readiness { ready: health.ready(), health })
             }
@@ -204,8 +207,8 @@ impl Panel {
         }
     }
 
-    fn page(&self) -> Response<Full<Bytes>> {
-        let html = page::render((self.health)(), &(self.operations)());
+    async fn page(&self) -> Response<Full<Bytes>> {
+        let html = page::render((self.health)().await, &(self.operations)());
         let mut response = reply(StatusCode::OK, "text/html; charset=utf-8", html);
         if let Ok(policy) = HeaderValue::try_from(page::security_policy()) {
             response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);

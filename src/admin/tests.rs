@@ -27,10 +27,9 @@ fn panel(reload: Result<(), Vec<String>>) -> Panel {
     let seen = Arc::clone(&draining);
     Panel {
         metrics: Arc::new(Metrics::new(Clock::Real, &[], Vocabulary::default())),
-        health: Box::new(move || Health {
-            listening: true,
-            upstream: true,
-            draining: seen.load(Ordering::Relaxed),
+        health: Box::new(move || {
+            let draining = seen.load(Ordering::Relaxed);
+            Box::pin(std::future::ready(Health { listening: true, upstream: true, draining }))
         }),
         operations: Box::new(|| vec![row()]),
         configuration: Box::new(|| "[admin]\n".to_owned()),

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::BAD;
-use crate::config::{Config, DEFAULT_FILE, FILE_VARIABLE, PREFIX};
+use crate::config::{Config, DEFAULT_FILE, FILE_VARIABLE, Invalid, PREFIX};
 
 /// The option that names the file.
 #[derive(Clone, Debug, Args)]
@@ -31,15 +31,18 @@ impl Source {
     ///
     /// [`BAD`], after every mistake was written to stderr.
     pub fn load(&self) -> Result<Config, ExitCode> {
-        Config::load(&self.file(), environment()).map_err(|invalid| {
-            let count = match invalid.mistakes.len() {
-                1 => "a mistake".to_owned(),
-                count => format!("{count} mistakes"),
-            };
-            eprintln!("{invalid}\nerror: the configuration has {count}");
-            ExitCode::from(BAD)
-        })
+        Config::load(&self.file(), environment()).map_err(|invalid| complain(&invalid))
     }
+}
+
+/// Writes every mistake to stderr, and gives the exit code.
+pub fn complain(invalid: &Invalid) -> ExitCode {
+    let count = match invalid.mistakes.len() {
+        1 => "a mistake".to_owned(),
+        count => format!("{count} mistakes"),
+    };
+    eprintln!("{invalid}\nerror: the configuration has {count}");
+    ExitCode::from(BAD)
 }
 
 /// The overrides in the environment. What is not UTF-8 in them is replaced, and then is a bad value.

@@ -3,12 +3,16 @@
 
 mod check;
 mod configuration;
+mod demo;
 mod explain;
+mod healthcheck;
 mod operations;
+mod run;
 mod sandbox;
 mod table;
 mod tokens;
 
+use std::future::Future;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -34,6 +38,8 @@ them: it rewrites the calls to the newer API, adds the deprecation headers, and 
 
 const AFTER_HELP: &str = "\
 Examples:
+  duskgate demo
+  duskgate run --config /etc/duskgate/duskgate.toml
   duskgate check --config /etc/duskgate/duskgate.toml
   duskgate explain POST /api/v3/onezone/groups/abc/users/token --at 2027-03-31T00:00:00Z
   duskgate operations --json
@@ -42,12 +48,15 @@ Exit codes: 0 success, 1 failure while running or the answer is \"no\", 2 wrong 
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::Run),
+    Demo(demo::Demo),
     /// Validate the configuration and print what it comes to
     Check(check::Arguments),
     /// Say what would happen to a request, and why
     Explain(explain::Arguments),
     /// List the deprecated operations with their phases
     Operations(operations::Arguments),
+    Healthcheck(healthcheck::Healthcheck),
     Sandbox(sandbox::Sandbox),
     /// Looks into Onedata tokens
     #[command(subcommand, arg_required_else_help = true)]
@@ -57,6 +66,9 @@ enum Command {
 /// Runs the command and says how the process should exit.
 pub fn run(arguments: Arguments) -> ExitCode {
     match arguments.command {
+        Command::Run(arguments) => run::run(arguments),
+        Command::Demo(arguments) => demo::run(arguments),
+        Command::Healthcheck(arguments) => healthcheck::run(arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Operations(arguments) => operations::run(&arguments),
@@ -75,4 +87,9 @@ pub fn print(text: &str) -> ExitCode {
         }
         _ => ExitCode::SUCCESS,
     }
+}
+
+/// Runs a future on a runtime of this thread.
+fn block_on<F: Future>(future: F) -> io::Result<F::Output> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future))
 }

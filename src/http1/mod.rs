@@ -92,6 +92,23 @@ pub enum Refused {
 }
 
 impl Refused {
+    /// Every word that [`Refused::reason`] has for what is malformed, and `chunk` for a body that is.
+    pub const REASONS: [&'static str; 13] = [
+        "start_line",
+        "line_end",
+        "field",
+        "version",
+        "target",
+        "host",
+        "content_length",
+        "transfer_encoding",
+        "both_lengths",
+        "connect",
+        "expect",
+        "connection",
+        "chunk",
+    ];
+
     /// The word in metrics.
     pub fn reason(self) -> &'static str {
         match self {

@@ -16,8 +16,16 @@ pub struct Gate {
     limits: ArcSwap<Limits>,
     draining: AtomicBool,
     open: AtomicUsize,
-    stop: watch::Sender<bool>,
+    stop: watch::Sender<Stage>,
     pub(super) metrics: Arc<Metrics>,
+}
+
+/// How far stopping has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Open,
+    Closed,
+    Abandoned,
 }
 
 impl Gate {
@@ -27,7 +35,7 @@ impl Gate {
             limits: ArcSwap::from_pointee(limits),
             draining: AtomicBool::new(false),
             open: AtomicUsize::new(0),
-            stop: watch::Sender::new(false),
+            stop: watch::Sender::new(Stage::Open),
             metrics,
         }
     }
@@ -45,7 +53,7 @@ impl Gate {
     /// Stops accepting; connections close after what is in flight.
     pub fn close(&self) {
         self.draining.store(true, Ordering::Release);
-        self.stop.send_replace(true);
+        self.stop.send_replace(Stage::Closed);
         timer::nudge();
     }
 
@@ -62,7 +70,17 @@ impl Gate {
     /// Waits until the gate is closed.
     pub async fn closed(&self) {
         // The sender lives in `self`, so waiting can only end with the value.
-        let _ = self.stop.subscribe().wait_for(|closed| *closed).await;
+        let _ = self.stop.subscribe().wait_for(|stage| *stage >= Stage::Closed).await;
+    }
+
+    /// Lets every serving thread end, with whatever is still open on it.
+    pub fn abandon(&self) {
+        self.stop.send_replace(Stage::Abandoned);
+    }
+
+    /// Waits until the gate is abandoned.
+    pub async fn abandoned(&self) {
+        let _ = self.stop.subscribe().wait_for(|stage| *stage == Stage::Abandoned).await;
     }
 
     /// Waits until no connection is open, at most `limit`; says whether none is.

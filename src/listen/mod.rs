@@ -82,20 +82,3 @@ pub trait Handler: Send + Sync + 'static {
 /// The words for limits in metrics.
 pub const LIMITS: [&str; 6] =
     ["request_line", "head_bytes", "head_fields", "request_head", "client_stall", "client_idle"];
-
-/// The words for malformed requests in metrics: those of [`crate::http1::Refused`], and a body's framing.
-pub const MALFORMED: [&str; 13] = [
-    "start_line",
-    "line_end",
-    "field",
-    "version",
-    "target",
-    "host",
-    "content_length",
-    "transfer_encoding",
-    "both_lengths",
-    "connect",
-    "expect",
-    "connection",
-    "chunk",
-];

@@ -95,3 +95,17 @@ impl Failure {
         }
     }
 }
+
+impl From<&Failure> for reply::Failure {
+    fn from(failure: &Failure) -> Self {
+        match failure {
+            Failure::Connect(_) | Failure::ConnectTimeout | Failure::NoServer => {
+                reply::Failure::BackendUnreachable
+            }
+            Failure::Handshake(_) | Failure::Closed { .. } | Failure::Malformed(_) | Failure::Client(_) => {
+                reply::Failure::BadGateway { cause: None }
+            }
+            Failure::Timeout => reply::Failure::BackendTimeout,
+        }
+    }
+}

@@ -89,13 +89,13 @@ pub fn ends_here(method: &Method, headers: &mut HeaderMap) -> bool {
 }
 
 /// The host that a request is for: `Host`, or that of an absolute target (RFC 9112 section 3.2.2: the target's wins).
-pub fn set_host(headers: &mut HeaderMap, uri: &Uri, otherwise: &str) {
+pub fn set_host(headers: &mut HeaderMap, uri: &Uri, otherwise: impl FnOnce() -> String) {
     let host = match uri.authority() {
-        Some(authority) => authority.as_str(),
+        Some(authority) => authority.to_string(),
         None if headers.contains_key(HOST) => return,
-        None => otherwise,
+        None => otherwise(),
     };
-    if let Ok(host) = HeaderValue::from_str(host) {
+    if let Ok(host) = HeaderValue::from_str(&host) {
         headers.insert(HOST, host);
     }
 }

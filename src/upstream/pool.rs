@@ -20,7 +20,6 @@ const DEPTH: usize = 256;
 const SUSPICION: u64 = 1_000;
 
 /// A connection is moved in and out for each request: a pointer is cheaper than the whole of it.
-#[expect(clippy::vec_box)]
 type Stack = Vec<Box<Connection>>;
 
 /// One server of the backend.

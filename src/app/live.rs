@@ -1,0 +1,190 @@
+//! What lives on while configurations come and go: the pipeline in force, and how it is replaced.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use http::{Request, Response};
+
+use super::{Failure, Source};
+use crate::body::Body;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::listen::{Gate, Handler, Peer};
+use crate::log::AccessLog;
+use crate::metrics::{Metrics, Watched};
+use crate::operation::Mode;
+use crate::pipeline::Pipeline;
+use crate::policy::{AfterSunset, Book};
+use crate::upstream::Upstream;
+
+/// How long it is believed whether a backend answers.
+const BELIEVED: Duration = Duration::from_secs(1);
+
+/// The proxy's inside.
+pub struct Live {
+    pipeline: ArcSwap<Pipeline>,
+    /// The configuration in force; locked while another one is loaded, so that reloads do not overtake each other.
+    config: Mutex<Arc<Config>>,
+    source: Option<Source>,
+    pub(super) metrics: Arc<Metrics>,
+    access: AccessLog,
+    gate: Arc<Gate>,
+    told_to_drain: AtomicBool,
+    answers: Mutex<Option<(Instant, bool)>>,
+}
+
+impl Live {
+    pub(super) fn new(
+        mut config: Config,
+        source: Option<Source>,
+        metrics: Arc<Metrics>,
+        access: AccessLog,
+        gate: Arc<Gate>,
+    ) -> Result<Self, Failure> {
+        let upstream = Arc::new(Upstream::new(config.upstream.clone(), Arc::clone(&metrics))?);
+        warn_about(&config);
+        let book = std::mem::take(&mut config.book);
+        metrics.operations(watched(&book));
+        let pipeline = Pipeline::new(book, upstream, Arc::clone(&metrics), access.clone(), Clock::Real);
+        Ok(Live {
+            pipeline: ArcSwap::from_pointee(pipeline),
+            config: Mutex::new(Arc::new(config)),
+            source,
+            metrics,
+            access,
+            gate,
+            told_to_drain: AtomicBool::new(false),
+            answers: Mutex::new(None),
+        })
+    }
+
+    /// The pipeline in force.
+    pub fn pipeline(&self) -> Arc<Pipeline> {
+        self.pipeline.load_full()
+    }
+
+    /// Reads the configuration again and puts it in force, all or nothing.
+    ///
+    /// # Errors
+    ///
+    /// Every mistake; the configuration that was in force still is.
+    pub fn reload(&self) -> Result<(), Vec<String>> {
+        let outcome = self.try_reload();
+        self.metrics.reload(outcome.is_ok(), Clock::Real.now());
+        match &outcome {
+            Ok(()) => tracing::info!("the configuration was reloaded"),
+            Err(mistakes) => {
+                for mistake in mistakes {
+                    tracing::error!("the configuration was not reloaded: {mistake}");
+                }
+            }
+        }
+        outcome
+    }
+
+    fn try_reload(&self) -> Result<(), Vec<String>> {
+        let Some(source) = &self.source else { return Err(vec!["there is no file to reload".to_owned()]) };
+        let mut current = self.config.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut config = source.load().map_err(|invalid| {
+            invalid.mistakes.iter().map(|mistake| mistake.line(&source.file)).collect::<Vec<_>>()
+        })?;
+        let restart_needed = current.restart_needed(&config);
+        if !restart_needed.is_empty() {
+            return Err(restart_needed);
+        }
+        let upstream = self.upstream_for(&config, &current).map_err(|unusable| vec![unusable])?;
+        warn_about(&config);
+        let book = std::mem::take(&mut config.book);
+        self.metrics.operations(watched(&book));
+        self.gate.set_limits(config.limits.clone());
+        self.access.configure(config.log);
+        let metrics = Arc::clone(&self.metrics);
+        let pipeline = Pipeline::new(book, upstream, metrics, self.access.clone(), Clock::Real);
+        self.pipeline.store(Arc::new(pipeline));
+        *current = Arc::new(config);
+        Ok(())
+    }
+
+    /// The upstream in force, where nothing about it has changed, with its pooled connections; else a new one.
+    fn upstream_for(&self, config: &Config, current: &Config) -> Result<Arc<Upstream>, String> {
+        // The certificates may have changed behind the same name.
+        if config.upstream == current.upstream && config.upstream.ca_file.is_none() {
+            return Ok(Arc::clone(self.pipeline.load().upstream()));
+        }
+        let upstream = Upstream::new(config.upstream.clone(), Arc::clone(&self.metrics));
+        upstream.map(Arc::new).map_err(|unusable| unusable.to_string())
+    }
+
+    /// Tells load balancers to stay away, or to come back.
+    pub fn drain(&self, drain: bool) {
+        self.told_to_drain.store(drain, Ordering::Relaxed);
+    }
+
+    /// Whether new requests are not wanted.
+    pub fn is_draining(&self) -> bool {
+        self.told_to_drain.load(Ordering::Relaxed) || self.gate.is_closed()
+    }
+
+    /// Whether a backend answers, asked at most once a second.
+    pub async fn upstream_answers(&self) -> bool {
+        let known = *self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, answers)) = known
+            && at.elapsed() < BELIEVED
+        {
+            return answers;
+        }
+        let answers = self.pipeline().upstream().answers().await;
+        *self.answers.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), answers));
+        answers
+    }
+
+    /// The effective configuration, without secrets.
+    pub fn print(&self) -> String {
+        self.config.lock().unwrap_or_else(PoisonError::into_inner).print()
+    }
+
+    pub(super) fn drain_limit(&self) -> Duration {
+        self.config.lock().unwrap_or_else(PoisonError::into_inner).drain
+    }
+
+    pub(super) fn stop(&self) {
+        self.gate.close();
+    }
+
+    pub(super) fn flush(&self) {
+        self.access.flush();
+    }
+}
+
+impl Handler for Live {
+    async fn handle(&self, request: Request<Body>, peer: &Peer) -> Response<Body> {
+        // A request sees one configuration from start to finish.
+        let pipeline = self.pipeline.load();
+        pipeline.handle(request, peer).await
+    }
+}
+
+fn warn_about(config: &Config) {
+    if config.upstream.insecure_skip_verify {
+        tracing::warn!(
+            "upstream.insecure_skip_verify is set: anybody on the way to the backend can read and change everything"
+        );
+    }
+}
+
+fn watched(book: &Book) -> Vec<Watched> {
+    let watch = |entry: &crate::policy::Entry| Watched {
+        operation: entry.operation.id.clone(),
+        mode: entry.mode,
+        mode_after_sunset: match entry.after_sunset {
+            AfterSunset::Gone => Mode::Gone,
+            AfterSunset::Serve => entry.mode,
+        },
+        success: entry.operation.success,
+        deprecated_at: entry.schedule.deprecated(),
+        sunset_at: entry.schedule.sunset(),
+    };
+    book.entries.iter().map(watch).collect()
+}

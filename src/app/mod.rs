@@ -1,0 +1,219 @@
+//! Wiring: builds the rooms from a checked configuration, binds, serves on one thread a core, swaps the pipeline on a
+//! reload, and drains when it is told to stop.
+
+mod live;
+mod panel;
+mod threads;
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::clock::Clock;
+use crate::config::{Config, Invalid};
+use crate::http1::{HeadLimits, Refused};
+use crate::listen::{self, Gate};
+use crate::log::AccessLog;
+use crate::metrics::{Metrics, Vocabulary};
+use crate::{admin, log, timer, upstream};
+pub use live::Live;
+use threads::Threads;
+
+/// How often pooled connections are looked through for those that have idled long enough.
+const REAPING: Duration = Duration::from_secs(5);
+
+/// Why the program cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// The backend's certificates cannot be used.
+    #[error("{0}")]
+    Upstream(#[from] upstream::Unusable),
+    /// An address cannot be bound.
+    #[error("cannot bind {name}: {address} ({source})")]
+    Bind {
+        /// The configuration key of the listener.
+        name: String,
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The system refused something else.
+    #[error("cannot {what}: {source}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Failure {
+    /// Whether the configuration is at fault, so that the exit code is 2.
+    pub fn is_configuration(&self) -> bool {
+        matches!(self, Failure::Invalid(_) | Failure::Upstream(_))
+    }
+}
+
+/// Where the configuration came from, so that it can be read again.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The file.
+    pub file: PathBuf,
+    /// The environment at the start; overrides in it hold for every reload.
+    pub environment: Vec<(String, String)>,
+}
+
+impl Source {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    ///
+    /// All mistakes together.
+    pub fn load(&self) -> Result<Config, Invalid> {
+        Config::load(&self.file, self.environment.iter().cloned())
+    }
+}
+
+/// The running proxy.
+pub struct Running {
+    /// Where it listens, in the order of the configuration, with the real ports.
+    pub listeners: Vec<SocketAddr>,
+    /// Where the admin listener is.
+    pub admin: SocketAddr,
+    live: Arc<Live>,
+    threads: Threads,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl fmt::Display for Running {
+    /// The line on stdout that says that everything listens.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ready")?;
+        for address in &self.listeners {
+            write!(f, " listener={address}")?;
+        }
+        write!(f, " admin={}", self.admin)
+    }
+}
+
+/// Starts the proxy. `source` is read again on a reload; without it there is none. Needs a runtime for the admin
+/// listener; requests are served by threads of their own.
+///
+/// # Errors
+///
+/// [`Failure`]: nothing was started.
+pub async fn start(config: Config, source: Option<Source>, access: AccessLog) -> Result<Running, Failure> {
+    let threads = config.threads.unwrap_or_else(cores);
+    let mut bound = Vec::new();
+    for (index, listener) in config.listeners.iter().enumerate() {
+        let failure = |error| Failure::bind(format!("listener[{index}]"), listener.address, error);
+        bound.push(listen::bind(listener.address, threads).map_err(failure)?);
+    }
+    let failure = |error| Failure::bind("admin".to_owned(), config.admin.address, error);
+    let panel_socket = tokio::net::TcpListener::bind(config.admin.address).await.map_err(failure)?;
+    let admin_address = panel_socket.local_addr().map_err(failure)?;
+    let listeners: Vec<SocketAddr> = bound.iter().map(|bound| bound.address).collect();
+
+    let names: Vec<String> = listeners.iter().map(SocketAddr::to_string).collect();
+    let metrics = Arc::new(Metrics::new(Clock::Real, &names, words()));
+    let gate = Arc::new(Gate::new(config.limits.clone(), Arc::clone(&metrics)));
+    let live = Arc::new(Live::new(config, source, metrics, access, Arc::clone(&gate))?);
+    let threads = Threads::start(bound, threads, &live, &gate)?;
+    let panel = Arc::new(panel::of(&live));
+    let tasks = vec![
+        tokio::spawn(async move { admin::serve(panel_socket, panel).await }),
+        tokio::spawn(reap(Arc::clone(&live))),
+    ];
+    Ok(Running { listeners, admin: admin_address, live, threads, tasks })
+}
+
+impl Running {
+    /// The proxy's inside, to reload it.
+    pub fn live(&self) -> &Arc<Live> {
+        &self.live
+    }
+
+    /// Serves until `stop` is done, then stops accepting, lets what is in flight end within the drain time, and writes
+    /// the log out.
+    pub async fn until(self, stop: impl Future<Output = ()>) {
+        stop.await;
+        let limit = self.live.drain_limit();
+        tracing::info!("stopping: requests in flight have {} s to end", limit.as_secs());
+        self.live.stop();
+        if !self.threads.join(limit).await {
+            tracing::warn!("the drain time is over, cutting what is still in flight");
+        }
+        self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
+        self.live.flush();
+    }
+}
+
+/// Runs the proxy of this configuration file until a signal stops it, and prints the ready line.
+///
+/// # Errors
+///
+/// [`Failure`]: nothing was started.
+pub async fn run(source: Source, announce: impl FnOnce(&Running)) -> Result<(), Failure> {
+    let config = source.load()?;
+    let access = log::install(&config.log);
+    let system = |source| Failure::System { what: "listen for signals", source };
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
+    let hangup = signal(SignalKind::hangup()).map_err(system)?;
+    let running = start(config, Some(source), access).await?;
+    announce(&running);
+    let reloading = tokio::spawn(reload_on(hangup, Arc::clone(running.live())));
+    running
+        .until(async {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        })
+        .await;
+    reloading.abort();
+    Ok(())
+}
+
+impl Failure {
+    fn bind(name: String, address: SocketAddr, source: io::Error) -> Self {
+        Failure::Bind { name, address, source }
+    }
+}
+
+async fn reload_on(mut hangup: Signal, live: Arc<Live>) {
+    while hangup.recv().await.is_some() {
+        // What went wrong is in the log and in the metrics.
+        let _ = live.reload();
+    }
+}
+
+async fn reap(live: Arc<Live>) {
+    loop {
+        tokio::time::sleep(REAPING).await;
+        live.pipeline().upstream().reap();
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn words() -> Vocabulary<'static> {
+    Vocabulary { malformed: &Refused::REASONS, upstream_errors: &upstream::KINDS, limits: &listen::LIMITS }
+}
+
+/// The limits of the process that make no sense to configure.
+const _: () = assert!(HeadLimits::MOST_FIELDS >= 100 && timer::TICK.as_millis() > 0);

@@ -1,0 +1,62 @@
+//! What the admin listener shows and commands, over the proxy's inside.
+
+use std::sync::Arc;
+
+use super::Live;
+use crate::admin::{Health, Panel, Row};
+use crate::clock::Clock;
+use crate::operation::Successor;
+use crate::policy::{self, Entry};
+
+/// The panel of this proxy.
+pub(super) fn of(live: &Arc<Live>) -> Panel {
+    let share = || Arc::clone(live);
+    let (health, operations, configuration, reload, drain) = (share(), share(), share(), share(), share());
+    Panel {
+        metrics: Arc::clone(&live.metrics),
+        health: Box::new(move || {
+            let live = Arc::clone(&health);
+            Box::pin(async move {
+                let draining = live.is_draining();
+                Health { listening: true, upstream: live.upstream_answers().await, draining }
+            })
+        }),
+        operations: Box::new(move || rows(&operations)),
+        configuration: Box::new(move || configuration.print()),
+        reload: Box::new(move || {
+            let outcome = reload.reload();
+            Box::pin(std::future::ready(outcome))
+        }),
+        drain: Box::new(move |wanted| drain.drain(wanted)),
+    }
+}
+
+fn rows(live: &Live) -> Vec<Row> {
+    let pipeline = live.pipeline();
+    pipeline.book().entries.iter().map(|entry| row(live, entry)).collect()
+}
+
+fn row(live: &Live, entry: &Entry) -> Row {
+    let operation = &entry.operation;
+    let verdict = policy::decide(entry, Clock::Real.now());
+    Row {
+        id: operation.id.clone(),
+        method: operation.method.to_string(),
+        path: operation.template.clone(),
+        mode: verdict.mode.name(),
+        phase: verdict.phase.name(),
+        deprecated_at: entry.schedule.deprecated(),
+        sunset_at: entry.schedule.sunset(),
+        documentation: entry.documentation.clone(),
+        successors: operation.successors.iter().map(successor).collect(),
+        calls: live.metrics.calls(&operation.id),
+        last_call: live.metrics.last_call(&operation.id),
+    }
+}
+
+fn successor(successor: &Successor) -> String {
+    match &successor.method {
+        Some(method) => format!("{method} {}", successor.path),
+        None => successor.path.clone(),
+    }
+}

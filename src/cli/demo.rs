@@ -1,0 +1,140 @@
+//! `duskgate demo`: the whole story on one machine, without an Onezone: the sandbox as a backend that has dropped the old
+//! route, the proxy in front of it, and `curl` lines to paste.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use bytes::Bytes;
+use clap::Args;
+use http::{Request, StatusCode, header};
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{NO, print};
+use crate::app::{self, Running};
+use crate::config::Config;
+use crate::log;
+use crate::sandbox::{self, Sandbox};
+
+/// Runs the sandbox and the proxy in front of it, and prints curl lines to paste
+///
+/// Everything listens on free ports of the loopback interface and is gone when it stops (Ctrl-C). The sandbox is an
+/// Onezone that has dropped the deprecated route; through the proxy the route still works.
+#[derive(Debug, Args)]
+pub struct Demo {}
+
+/// Serves until a signal.
+pub fn run(_: Demo) -> ExitCode {
+    match super::block_on(serve()) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(NO)
+        }
+        Err(error) => {
+            eprintln!("error: cannot start: {error}");
+            ExitCode::from(NO)
+        }
+    }
+}
+
+async fn serve() -> anyhow::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let settings = sandbox::Settings { legacy: false, ..sandbox::Settings::default() };
+    let sandbox = sandbox::start(settings).await.context("cannot start the sandbox")?;
+    let text = configuration(&sandbox.url);
+    let config = Config::read(Path::new("demo.toml"), &text, [])?;
+    let access = log::install(&config.log);
+    let running = app::start(config, None, access).await?;
+    let story = tell(&sandbox, &running).await.context("cannot call the proxy")?;
+    print(&story);
+    running
+        .until(async {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        })
+        .await;
+    Ok(())
+}
+
+fn configuration(backend: &str) -> String {
+    format!(
+        r#"
+        [[listener]]
+        address = "127.0.0.1:0"
+        [admin]
+        address = "127.0.0.1:0"
+        [limits]
+        drain = "1s"
+        [upstream]
+        servers = ["{backend}"]
+        [deprecation]
+        deprecated_at = 2020-06-01T00:00:00Z
+        sunset_at = 2099-03-31T00:00:00Z
+        documentation = "https://onedata.org/api/stable/onezone/operation/{{operation}}"
+        mode = "rewrite"
+        "#
+    )
+}
+
+async fn tell(sandbox: &Sandbox, running: &Running) -> anyhow::Result<String> {
+    let [listener, ..] = running.listeners[..] else { bail!("nothing listens") };
+    let admin = running.admin;
+    let inviter = sandbox.fixture.user("anna");
+    let invited = sandbox.fixture.user("dan");
+    let group = sandbox.fixture.group("developers");
+    let path = format!("/api/v3/onezone/groups/{}/users/token", group.id);
+    let token = mint(listener, &path, &inviter.token).await?;
+    Ok(format!(
+        r#"Duskgate is running: the proxy on http://{listener}, its admin page on http://{admin}/,
+and behind it, on {backend}, an Onezone that has dropped the deprecated route.
+
+The old route, straight at the backend: 405, it is gone there.
+  curl -sS -i -X POST -H 'X-Auth-Token: {inviter}' {backend}{path}
+
+The same call through the proxy: 200 and an invite token, with the deprecation headers.
+  curl -sS -i -X POST -H 'X-Auth-Token: {inviter}' http://{listener}{path}
+
+Joining the group with a token that was made that way a moment ago: 201 the first time, then it is used up.
+  curl -sS -i -X POST -H 'X-Auth-Token: {invited}' -H 'Content-Type: application/json' -d '{{"token":"{token}"}}' http://{listener}/api/v3/onezone/user/groups/join
+
+Who still calls what, for Prometheus:
+  curl -sS http://{admin}/metrics | grep '^duskgate_deprecated_requests_total{{operation="create_user_group_invite_token"'
+
+All deprecated operations, with their mode and phase:
+  curl -sS http://{admin}/api/operations
+
+Stop it with Ctrl-C.
+"#,
+        backend = sandbox.url,
+        inviter = inviter.token,
+        invited = invited.token,
+    ))
+}
+
+/// Makes an invite token through the old route.
+async fn mint(proxy: SocketAddr, path: &str, credential: &str) -> anyhow::Result<String> {
+    let stream = TcpStream::connect(proxy).await?;
+    let (mut send, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    let request = Request::post(path)
+        .header(header::HOST, proxy.to_string())
+        .header("x-auth-token", credential)
+        .body(Empty::<Bytes>::new())?;
+    let response = send.send_request(request).await?;
+    let status = response.status();
+    let body = Limited::new(response.into_body(), 64 * 1024).collect().await;
+    let body = body.map_err(|error| anyhow::anyhow!(error))?.to_bytes();
+    if status != StatusCode::OK {
+        bail!("the old route answered {status}");
+    }
+    let answer: serde_json::Value = serde_json::from_slice(&body)?;
+    answer["token"].as_str().map(str::to_owned).context("the answer holds no token")
+}

@@ -1,0 +1,229 @@
+//! One request from start to finish. Most are not deprecated and are passed on; a deprecated one is decided upon, served,
+//! dressed and counted, whatever becomes of it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::header::{
+    ACCESS_CONTROL_REQUEST_METHOD, CONTENT_TYPE, EXPECT, HOST, MAX_FORWARDS, USER_AGENT, VIA,
+};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+
+use crate::body::Body;
+use crate::caller::Caller;
+use crate::clock::Clock;
+use crate::listen::Peer;
+use crate::log::{AccessLog, DeprecatedCall, OtherRequest};
+use crate::metrics::{Metrics, Route};
+use crate::operation::Mode;
+use crate::policy::{self, Book};
+use crate::reply;
+use crate::route::{Call, Found};
+use crate::serve;
+use crate::serve::rewrite::TokenApi;
+use crate::upstream::{Failure, Upstream, hygiene};
+
+/// Everything that a request needs, built from one checked configuration and never changed.
+pub struct Pipeline {
+    book: Book,
+    upstream: Arc<Upstream>,
+    token_api: TokenApi,
+    metrics: Arc<Metrics>,
+    log: AccessLog,
+    clock: Clock,
+}
+
+impl Pipeline {
+    /// A pipeline over these rooms.
+    pub fn new(
+        book: Book,
+        upstream: Arc<Upstream>,
+        metrics: Arc<Metrics>,
+        log: AccessLog,
+        clock: Clock,
+    ) -> Self {
+        Pipeline { token_api: TokenApi::new(Arc::clone(&upstream)), book, upstream, metrics, log, clock }
+    }
+
+    /// The operations in force.
+    pub fn book(&self) -> &Book {
+        &self.book
+    }
+
+    /// The backend.
+    pub fn upstream(&self) -> &Arc<Upstream> {
+        &self.upstream
+    }
+
+    /// Answers one request. Never fails: whatever goes wrong becomes a reply.
+    pub async fn handle(&self, request: Request<Body>, peer: &Peer) -> Response<Body> {
+        let begin = Instant::now();
+        match self.book.table.find(request.method(), request.uri().path()) {
+            Found::Other => self.pass_on(request, peer, begin).await,
+            // Boxed: rare, and their futures are much larger than that of passing on.
+            Found::Call(call) => Box::pin(self.serve(request, peer, begin, &call)).await,
+            Found::OtherMethod { operations } => {
+                Box::pin(self.serve_other_method(request, peer, begin, &operations)).await
+            }
+        }
+    }
+
+    async fn pass_on(&self, request: Request<Body>, peer: &Peer, begin: Instant) -> Response<Body> {
+        let method = request.method().clone();
+        let path = self.log.wants_all().then(|| request.uri().path().to_owned());
+        let response = self.forward(request, peer).await;
+        self.answered_other(&method, path.as_deref(), &response, peer, begin);
+        response
+    }
+
+    async fn serve(
+        &self,
+        mut request: Request<Body>,
+        peer: &Peer,
+        begin: Instant,
+        call: &Call,
+    ) -> Response<Body> {
+        let entry = &self.book.entries[call.operation];
+        let caller = Caller::of(request.headers());
+        let now = self.clock.now();
+        let verdict = policy::decide(entry, now);
+        let mut served = match self.prepare(&mut request, peer) {
+            Some(reply) => serve::Served { response: reply, mode: verdict.mode },
+            None => {
+                if verdict.mode == Mode::Rewrite {
+                    continue_now(&mut request, peer);
+                }
+                let forward = async |request| self.send(request, peer).await;
+                serve::serve(&self.token_api, entry, verdict.mode, call, &caller, request, forward).await
+            }
+        };
+        policy::headers::dress(served.response.headers_mut(), entry, call);
+
+        let (operation, code, duration) =
+            (&entry.operation, served.response.status().as_u16(), begin.elapsed());
+        let seconds = duration.as_secs_f64();
+        self.metrics.request(Route::Deprecated, &operation.method, code, seconds);
+        self.metrics.deprecated(&operation.id, served.mode, verdict.phase, code, seconds, now);
+        self.log.deprecated(&DeprecatedCall {
+            at: now,
+            operation: &operation.id,
+            mode: served.mode,
+            phase: verdict.phase,
+            consumer: &caller.consumer,
+            method: &operation.method,
+            template: &operation.template,
+            status: code,
+            duration,
+            peer: peer.address,
+        });
+        served.response
+    }
+
+    /// Another method on the path of deprecated operations. Where one of them is rewritten now, the backend may have
+    /// dropped the route, and the answer is that of a Onezone that has it (contract, sections 2 and 3).
+    async fn serve_other_method(
+        &self,
+        request: Request<Body>,
+        peer: &Peer,
+        begin: Instant,
+        operations: &[usize],
+    ) -> Response<Body> {
+        let entries = || operations.iter().map(|&operation| &self.book.entries[operation]);
+        let now = self.clock.now();
+        let is_kept = entries().any(|entry| policy::decide(entry, now).mode == Mode::Rewrite);
+        let is_preflight = request.method() == Method::OPTIONS
+            && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+        let method = request.method().clone();
+        let response = match method {
+            _ if !is_kept || is_preflight => self.forward(request, peer).await,
+            Method::GET | Method::POST | Method::PUT | Method::PATCH | Method::DELETE => {
+                let mut allowed: Vec<&str> = entries().map(|entry| entry.operation.method.as_str()).collect();
+                allowed.sort_unstable();
+                allowed.dedup();
+                reply::method_not_allowed(&allowed.join(", "))
+            }
+            _ => reply::empty(StatusCode::INTERNAL_SERVER_ERROR),
+        };
+        let template = entries().next().map(|entry| entry.operation.template.as_str());
+        self.answered_other(&method, template, &response, peer, begin);
+        response
+    }
+
+    fn answered_other(
+        &self,
+        method: &Method,
+        path: Option<&str>,
+        response: &Response<Body>,
+        peer: &Peer,
+        begin: Instant,
+    ) {
+        let (duration, status) = (begin.elapsed(), response.status().as_u16());
+        self.metrics.request(Route::Other, method, status, duration.as_secs_f64());
+        if let Some(path) = path.filter(|_| self.log.wants_all()) {
+            let peer = peer.address;
+            self.log.other(&OtherRequest { at: self.clock.now(), method, path, status, duration, peer });
+        }
+    }
+
+    /// Passes a request on as it is.
+    async fn forward(&self, mut request: Request<Body>, peer: &Peer) -> Response<Body> {
+        match self.prepare(&mut request, peer) {
+            None => self.send(request, peer).await,
+            Some(reply) => reply,
+        }
+    }
+
+    /// Makes a request fit to go to the backend; the reply, where it must not go there.
+    fn prepare(&self, request: &mut Request<Body>, peer: &Peer) -> Option<Response<Body>> {
+        let (method, version) = (request.method().clone(), request.version());
+        if hygiene::ends_here(&method, request.headers_mut()) {
+            return Some(last_hop(request));
+        }
+        let settings = self.upstream.settings();
+        let uri = request.uri().clone();
+        let otherwise = || settings.servers.first().map(|origin| origin.authority()).unwrap_or_default();
+        hygiene::set_host(request.headers_mut(), &uri, otherwise);
+        let passed = hygiene::request(request.headers_mut(), version, peer.address.ip(), &settings.via);
+        passed.err().map(|error| {
+            tracing::warn!("{error}: upstream.servers leads back here");
+            let description =
+                "This request has passed through this proxy before: its upstream leads back to it.";
+            reply::onezone(StatusCode::LOOP_DETECTED, "loopDetected", description, None)
+        })
+    }
+
+    async fn send(&self, request: Request<Body>, peer: &Peer) -> Response<Body> {
+        let wants_problem = reply::wants_problem(request.headers());
+        match self.upstream.send(request, &peer.interim).await {
+            Ok(response) => response,
+            // The connection to the client knows what was wrong, and answers or not.
+            Err(Failure::Client(_)) => reply::empty(StatusCode::BAD_REQUEST),
+            Err(failure) => reply::failure(&reply::Failure::from(&failure), wants_problem),
+        }
+    }
+}
+
+/// A rewritten call's body is read by us, so nobody else tells the client to send it.
+fn continue_now(request: &mut Request<Body>, peer: &Peer) {
+    let is_waiting = request.headers_mut().remove(EXPECT).is_some();
+    if is_waiting && matches!(request.body(), Body::Stream(_)) {
+        peer.interim.send(StatusCode::CONTINUE, &HeaderMap::new());
+    }
+}
+
+/// The answer to an OPTIONS or TRACE that may be forwarded no further (RFC 9110 sections 7.6.2, 9.3.7 and 9.3.8). Of
+/// a TRACE only fields that cannot hold a secret are shown.
+fn last_hop(request: &Request<Body>) -> Response<Body> {
+    let mut response = reply::empty(StatusCode::OK);
+    if request.method() == Method::TRACE {
+        let mut seen = format!("TRACE {} HTTP/1.1\r\n", request.uri().path());
+        for name in [HOST, MAX_FORWARDS, USER_AGENT, VIA] {
+            for value in request.headers().get_all(&name).iter().filter_map(|value| value.to_str().ok()) {
+                seen.push_str(&format!("{name}: {value}\r\n"));
+            }
+        }
+        *response.body_mut() = Body::full(seen + "\r\n");
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("message/http"));
+    }
+    response
+}
