@@ -3,7 +3,8 @@
 
 use bytes::Bytes;
 use http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, LOCATION, SERVER,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION,
+    SERVER,
 };
 use http::{Response, StatusCode};
 use serde_json::Value;
@@ -93,9 +94,14 @@ pub fn last(mut response: Response<Body>) -> Response<Body> {
 }
 
 fn with_body(status: u16, bytes: Vec<u8>) -> Response<Body> {
+    let empty = bytes.is_empty() && status != 204;
     let mut response = Response::new(Body::Full(Bytes::from(bytes)));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(SERVER, HeaderValue::from_static("Cowboy"));
+    if empty {
+        // Answers to HEAD have it as well.
+        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
     response
 }
 

@@ -14,7 +14,7 @@ use super::answer::{self, BASE};
 use super::fault::{self, Fault};
 use super::hooks::{Hooks, locked};
 use super::request::{Acceptance, Call, accepts_json, content_type_fits, joined};
-use super::routes::{self, Found, Generation, Row};
+use super::routes::{self, Edition, Found, Row};
 use super::store::Store;
 use super::{auth, users};
 use crate::body::Body;
@@ -35,7 +35,7 @@ pub struct Onezone {
     pub store: Mutex<Store>,
     pub hooks: Arc<Hooks>,
     pub clock: Clock,
-    pub generation: Generation,
+    pub edition: Edition,
 }
 
 impl Onezone {
@@ -51,7 +51,7 @@ impl Onezone {
         if segments.len() == 1 && &*segments[0] == b"configuration" {
             return self.configuration(&method);
         }
-        let Some(found) = routes::find(self.generation, &segments) else { return no_such_file(&method) };
+        let Some(found) = routes::find(self.edition, &segments) else { return no_such_file(&method) };
         if ![Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(&method) {
             return answer::last(answer::bare(500));
         }

@@ -99,7 +99,7 @@ pub async fn start(settings: Settings) -> io::Result<Sandbox> {
         store: Mutex::new(store),
         hooks,
         clock: settings.clock,
-        generation: routes::Generation { legacy: settings.legacy, token_api: settings.token_api },
+        edition: routes::Edition { legacy: settings.legacy, token_api: settings.token_api },
     });
     let server = tokio::spawn(server::serve(listener, Arc::clone(&onezone), settings.idle));
     Ok(Sandbox { address, url: format!("http://{address}"), fixture, onezone, server })

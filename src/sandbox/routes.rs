@@ -28,7 +28,7 @@ struct Resource(&'static str, &'static str, &'static str, &'static str, &'static
 
 /// Which routes there are.
 #[derive(Clone, Copy, Debug)]
-pub struct Generation {
+pub struct Edition {
     /// The deprecated routes.
     pub legacy: bool,
     /// The token API, newer than the deprecated routes.
@@ -79,17 +79,17 @@ impl Row {
         Gri { kind, id, aspect, parameter, scope }
     }
 
-    fn is_in(&self, generation: Generation) -> bool {
+    fn is_in(&self, edition: Edition) -> bool {
         let legacy = self.path.ends_with("/token");
         let token_api = self.path.contains("/tokens/") && !legacy;
-        (generation.legacy || !legacy) && (generation.token_api || !token_api)
+        (edition.legacy || !legacy) && (edition.token_api || !token_api)
     }
 }
 
 /// The path of these segments, if it is a known one. An empty segment is no value of a parameter.
-pub fn find(generation: Generation, segments: &[Cow<'_, [u8]>]) -> Option<Found> {
+pub fn find(edition: Edition, segments: &[Cow<'_, [u8]>]) -> Option<Found> {
     let mut found: Option<(&'static str, Found)> = None;
-    for row in ROWS.iter().filter(|row| row.is_in(generation)) {
+    for row in ROWS.iter().filter(|row| row.is_in(edition)) {
         match &mut found {
             Some((path, found)) if *path == row.path => found.rows.push(row),
             Some(_) => {}
@@ -265,11 +265,11 @@ mod tests {
     use super::*;
     use crate::route;
 
-    const ALL: Generation = Generation { legacy: true, token_api: true };
+    const ALL: Edition = Edition { legacy: true, token_api: true };
 
-    fn allow(generation: Generation, path: &str) -> Option<String> {
+    fn allow(edition: Edition, path: &str) -> Option<String> {
         let path = format!("/api/v3/onezone{path}");
-        find(generation, &route::segments(&path).unwrap()).map(|found| found.allow())
+        find(edition, &route::segments(&path).unwrap()).map(|found| found.allow())
     }
 
     #[test]
@@ -280,14 +280,14 @@ mod tests {
 
     #[test]
     fn without_the_legacy_routes_the_path_is_a_member() {
-        let newer = Generation { legacy: false, ..ALL };
+        let newer = Edition { legacy: false, ..ALL };
         assert_eq!(allow(newer, "/groups/G/users/token").as_deref(), Some("DELETE, GET, PUT"));
         assert_eq!(allow(newer, "/groups/G/children/token").as_deref(), Some("DELETE, GET, PUT"));
     }
 
     #[test]
     fn an_older_onezone_has_no_token_api() {
-        let older = Generation { token_api: false, ..ALL };
+        let older = Edition { token_api: false, ..ALL };
         assert_eq!(allow(older, "/user/tokens/named"), None);
         assert_eq!(allow(older, "/groups/G/users/token").as_deref(), Some("POST"));
     }

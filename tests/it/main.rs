@@ -7,4 +7,6 @@ mod configuration;
 mod dashboards;
 mod layering;
 mod route_model;
+mod sandbox;
+mod support;
 mod tokens_inspect;

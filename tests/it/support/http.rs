@@ -1,0 +1,268 @@
+//! A raw HTTP/1.1 client: it sends exactly the bytes it is given and reads what comes back without interpreting more than
+//! the framing, header fields in the order and spelling in which they arrived. It refuses framing that is ambiguous.
+
+#![allow(dead_code)]
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// No answer of a test takes longer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A request that is written as its parts stand here.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub method: String,
+    pub target: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    pub fn new(method: &str, target: &str) -> Self {
+        let headers = vec![("Host".to_owned(), "onezone.example.com".to_owned())];
+        Request { method: method.to_owned(), target: target.to_owned(), headers, body: Vec::new() }
+    }
+
+    /// Adds a header field; a second `host` replaces the first.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        if name.eq_ignore_ascii_case("host") {
+            self.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("host"));
+        }
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Presents an access token.
+    pub fn token(self, token: &str) -> Self {
+        self.header("X-Auth-Token", token)
+    }
+
+    /// A body with its length, and no content type.
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        let length = self.body.len().to_string();
+        self.header("Content-Length", &length)
+    }
+
+    /// A body that says it is JSON.
+    pub fn json(self, body: impl ToString) -> Self {
+        self.header("Content-Type", "application/json").body(body.to_string())
+    }
+
+    /// The bytes on the wire.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
+        for (name, value) in &self.headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        head.push_str("\r\n");
+        let mut bytes = head.into_bytes();
+        bytes.extend_from_slice(&self.body);
+        bytes
+    }
+}
+
+/// A response as it arrived.
+#[derive(Clone)]
+pub struct Response {
+    pub status: u16,
+    pub reason: String,
+    /// In order, names as they were spelled.
+    pub headers: Vec<(String, String)>,
+    /// Decoded if it was chunked.
+    pub body: Vec<u8>,
+    /// The statuses of the interim responses before it.
+    pub interim: Vec<u16>,
+}
+
+impl Response {
+    /// The value of the only header field of this name.
+    #[track_caller]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let all = self.all(name);
+        assert!(all.len() < 2, "{name} more than once: {self:?}");
+        all.first().copied()
+    }
+
+    /// The values of all header fields of this name.
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        let matching = self.headers.iter().filter(|(found, _)| found.eq_ignore_ascii_case(name));
+        matching.map(|(_, value)| value.as_str()).collect()
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    #[track_caller]
+    pub fn json(&self) -> serde_json::Value {
+        match serde_json::from_slice(&self.body) {
+            Ok(value) => value,
+            Err(error) => panic!("no JSON ({error}) in {self:?}"),
+        }
+    }
+}
+
+/// As it was on the wire, at least if the body is text.
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.status, self.reason)?;
+        self.headers.iter().try_for_each(|(name, value)| write!(f, "\n{name}: {value}"))?;
+        write!(f, "\n\n{}\n", self.text())
+    }
+}
+
+/// One connection.
+pub struct Connection {
+    stream: TcpStream,
+    unread: Vec<u8>,
+}
+
+impl Connection {
+    pub async fn to(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.expect("the server listens");
+        stream.set_nodelay(true).expect("a socket option");
+        Connection { stream, unread: Vec::new() }
+    }
+
+    /// Sends a request and reads its response.
+    pub async fn ask(&mut self, request: &Request) -> Response {
+        self.write(&request.to_bytes()).await;
+        self.read(&request.method).await
+    }
+
+    /// Writes bytes as they are. That the server closed meanwhile shows when reading.
+    pub async fn write(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes).await;
+    }
+
+    /// Ends this side's half.
+    pub async fn finish(&mut self) {
+        let _ = self.stream.shutdown().await;
+    }
+
+    /// Reads the response to a request of this method.
+    pub async fn read(&mut self, method: &str) -> Response {
+        match tokio::time::timeout(PATIENCE, self.response(method)).await {
+            Ok(Some(response)) => response,
+            Ok(None) => panic!("closed before a whole response; unread: {:?}", lossy(&self.unread)),
+            Err(_) => panic!("no response in {PATIENCE:?}; unread: {:?}", lossy(&self.unread)),
+        }
+    }
+
+    /// Reads the response to a request of this method, if one comes before the server closes.
+    pub async fn response(&mut self, method: &str) -> Option<Response> {
+        let mut interim = Vec::new();
+        loop {
+            let (status, reason, headers) = self.head().await?;
+            if (100..200).contains(&status) && status != 101 {
+                interim.push(status);
+                continue;
+            }
+            let mut response = Response { status, reason, headers, body: Vec::new(), interim };
+            response.body = self.body(method, &response).await?;
+            return Some(response);
+        }
+    }
+
+    /// Whether the server has closed (or does so before long) without sending anything more.
+    pub async fn is_closed(&mut self) -> bool {
+        self.unread.is_empty()
+            && matches!(tokio::time::timeout(PATIENCE, self.more()).await, Ok(None))
+            && self.unread.is_empty()
+    }
+
+    async fn head(&mut self) -> Option<(u16, String, Vec<(String, String)>)> {
+        while !self.unread.windows(4).any(|four| four == b"\r\n\r\n") {
+            self.more().await?;
+        }
+        let end = self.unread.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
+        let head: Vec<u8> = self.unread.drain(..end).collect();
+        let head = lossy(&head[..end - 4]);
+        let mut lines = head.split("\r\n");
+        let mut start = lines.next()?.splitn(3, ' ');
+        assert_eq!(start.next(), Some("HTTP/1.1"), "{head}");
+        let status = start.next().and_then(|status| status.parse().ok()).expect("a status");
+        let reason = start.next().unwrap_or_default().to_owned();
+        let field = |line: &str| {
+            let (name, value) = line.split_once(':').expect("a header field");
+            (name.to_owned(), value.trim_matches([' ', '\t']).to_owned())
+        };
+        Some((status, reason, lines.map(field).collect()))
+    }
+
+    async fn body(&mut self, method: &str, response: &Response) -> Option<Vec<u8>> {
+        let length = response.header("content-length").map(|length| length.parse().expect("a length"));
+        let chunked = response.header("transfer-encoding").map(|coding| assert_eq!(coding, "chunked"));
+        assert!(length.is_none() || chunked.is_none(), "ambiguous framing: {response:?}");
+        if method == "HEAD" || matches!(response.status, 101 | 204 | 304) {
+            return Some(Vec::new());
+        }
+        match (length, chunked) {
+            (Some(length), _) => self.exactly(length).await,
+            (None, Some(())) => self.chunks().await,
+            (None, None) => {
+                while self.more().await.is_some() {}
+                Some(std::mem::take(&mut self.unread))
+            }
+        }
+    }
+
+    async fn chunks(&mut self) -> Option<Vec<u8>> {
+        let mut body = Vec::new();
+        loop {
+            let line = self.line().await?;
+            let size = line.split(';').next().unwrap_or_default().trim();
+            let size = usize::from_str_radix(size, 16).expect("a chunk size");
+            if size == 0 {
+                while !self.line().await?.is_empty() {}
+                return Some(body);
+            }
+            body.extend(self.exactly(size).await?);
+            assert_eq!(self.exactly(2).await?, b"\r\n", "the end of a chunk");
+        }
+    }
+
+    async fn line(&mut self) -> Option<String> {
+        loop {
+            if let Some(end) = self.unread.windows(2).position(|two| two == b"\r\n") {
+                let line: Vec<u8> = self.unread.drain(..end + 2).collect();
+                return Some(lossy(&line[..end]));
+            }
+            self.more().await?;
+        }
+    }
+
+    async fn exactly(&mut self, length: usize) -> Option<Vec<u8>> {
+        while self.unread.len() < length {
+            self.more().await?;
+        }
+        Some(self.unread.drain(..length).collect())
+    }
+
+    /// Reads something, or None at the end. A reset is an end.
+    async fn more(&mut self) -> Option<()> {
+        let mut buffer = [0; 16 * 1024];
+        match self.stream.read(&mut buffer).await {
+            Ok(0) | Err(_) => None,
+            Ok(read) => {
+                self.unread.extend_from_slice(&buffer[..read]);
+                Some(())
+            }
+        }
+    }
+}
+
+/// Sends one request on a connection of its own.
+pub async fn ask(address: SocketAddr, request: &Request) -> Response {
+    Connection::to(address).await.ask(request).await
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
