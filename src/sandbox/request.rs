@@ -40,7 +40,7 @@ pub fn joined(headers: &HeaderMap, name: &str) -> Option<String> {
 /// Whether the request has a body: by its framing, so that an empty chunked one counts.
 pub fn has_body(headers: &HeaderMap) -> bool {
     headers.contains_key("transfer-encoding")
-        || joined(headers, "content-length").is_some_and(|length| length.trim() != "0")
+        || joined(headers, "content-length").is_some_and(|length| length.parse() != Ok(0_u64))
 }
 
 /// What `Accept` says to JSON.
