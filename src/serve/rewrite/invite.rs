@@ -123,8 +123,8 @@ impl Ask<'_> {
                 let answer = self.probe(Body::full(MALFORMED), vec![JSON]).await?;
                 let is_left =
                     answer.status == StatusCode::BAD_REQUEST && error(&answer)["id"] == "malformedData";
-                // Onezone's handler crashes on such a body, outside everything that would dress the answer.
-                Ok(if is_left { reply::empty(StatusCode::INTERNAL_SERVER_ERROR) } else { self.pass(answer) })
+                let crashed = || reply::empty_on_route(StatusCode::INTERNAL_SERVER_ERROR);
+                Ok(if is_left { instead(answer.headers, crashed()) } else { self.pass(answer) })
             }
             Payload::Broken => Ok(reply::empty(StatusCode::BAD_REQUEST)),
         }
