@@ -55,6 +55,11 @@ impl Pipeline {
         &self.upstream
     }
 
+    /// Waits until calls that have ended leave nothing to be done.
+    pub async fn settled(&self) {
+        self.token_api.settled().await;
+    }
+
     /// Answers one request. Never fails: whatever goes wrong becomes a reply.
     pub async fn handle(&self, request: Request<Body>, peer: &Peer) -> Response<Body> {
         let begin = Instant::now();

@@ -153,6 +153,11 @@ impl Live {
         self.gate.close();
     }
 
+    /// Waits until calls that have ended leave nothing to be done.
+    pub(super) async fn settled(&self) {
+        self.pipeline().settled().await;
+    }
+
     pub(super) fn flush(&self) {
         self.access.flush();
     }

@@ -152,7 +152,7 @@ impl Running {
         let limit = self.live.drain_limit();
         tracing::info!("stopping: requests in flight have {} s to end", limit.as_secs());
         self.live.stop();
-        if !self.threads.join(limit).await {
+        if !self.threads.join(limit, self.live.settled()).await {
             tracing::warn!("the drain time is over, cutting what is still in flight");
         }
         self.tasks.iter().for_each(tokio::task::JoinHandle::abort);

@@ -5,7 +5,7 @@ use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
@@ -48,9 +48,12 @@ impl Threads {
         Ok(Threads { gate: Arc::clone(gate), ended })
     }
 
-    /// Waits for the connections of all threads to end, at most so long; says whether they did.
-    pub async fn join(mut self, limit: Duration) -> bool {
-        let emptied = self.gate.emptied(limit).await;
+    /// Waits for the connections of all threads to end, and then for what they left to be done, at most so long; says
+    /// whether they did.
+    pub async fn join(mut self, limit: Duration, rest: impl Future<Output = ()>) -> bool {
+        let begin = Instant::now();
+        let emptied = self.gate.emptied(limit).await
+            && tokio::time::timeout(limit.saturating_sub(begin.elapsed()), rest).await.is_ok();
         self.gate.abandon();
         // The threads end at once now.
         let _ = tokio::time::timeout(Duration::from_secs(1), self.ended.recv()).await;

@@ -58,7 +58,7 @@ pub async fn serve(
         return Served { response, mode };
     }
     let (obstacle, mode) = match unserved {
-        Some((obstacle, mode)) => (obstacle.into_reply(), mode),
+        Some((obstacle, mode)) => (obstacle.to_reply(), mode),
         None => (reply::Failure::Internal, mode),
     };
     Served { response: reply::failure(&obstacle, wants_problem), mode }

@@ -68,19 +68,6 @@ impl Failure {
         }
     }
 
-    /// What the caller is told.
-    pub fn into_reply(self) -> reply::Failure {
-        match self {
-            Failure::Connect(_) | Failure::ConnectTimeout | Failure::Handshake(_) | Failure::NoServer => {
-                reply::Failure::BackendUnreachable
-            }
-            Failure::Closed { .. } | Failure::Malformed(_) | Failure::Client(_) => {
-                reply::Failure::BadGateway { cause: None }
-            }
-            Failure::Timeout => reply::Failure::BackendTimeout,
-        }
-    }
-
     pub(super) fn is_stale(&self) -> bool {
         matches!(self, Failure::Closed { stale: true, .. })
     }

@@ -83,7 +83,7 @@ impl From<Failure> for Trouble {
         if failure.had_no_effect() {
             return Trouble::Obstacle(Obstacle::Unreachable(failure));
         }
-        Trouble::Failed(failure.into_reply())
+        Trouble::Failed(reply::Failure::from(&failure))
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use http::header::{ACCEPT, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use serde_json::Value;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Shared;
 use crate::body::Body;
@@ -34,6 +35,8 @@ struct Trace {
     headers: HeaderMap,
     name: String,
     id: Option<String>,
+    /// Where there is none, it is not looked for.
+    place: Option<OwnedSemaphorePermit>,
 }
 
 impl Leftover {
@@ -41,8 +44,15 @@ impl Leftover {
     pub fn new(api: &Arc<Shared>, base: &str, headers: &HeaderMap, name: &str) -> Self {
         let mut headers = headers.clone();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        let trace =
-            Trace { api: Arc::clone(api), base: base.to_owned(), headers, name: name.to_owned(), id: None };
+        let place = Arc::clone(&api.places).try_acquire_owned().ok();
+        let trace = Trace {
+            api: Arc::clone(api),
+            base: base.to_owned(),
+            headers,
+            name: name.to_owned(),
+            id: None,
+            place,
+        };
         Leftover(Some(trace))
     }
 
@@ -72,17 +82,11 @@ impl Drop for Leftover {
     fn drop(&mut self) {
         let Some(trace) = self.0.take() else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let Ok(place) = Arc::clone(&trace.api.clearing).try_acquire_owned() else {
-            tracing::warn!(
-                token = trace.name,
-                "a token may be left over: too many others are being looked for"
-            );
+        if trace.place.is_none() {
+            tracing::warn!(token = trace.name, "a token may be left over: too many others are in the making");
             return;
-        };
-        runtime.spawn(async move {
-            trace.remove().await;
-            drop(place);
-        });
+        }
+        runtime.spawn(trace.remove());
     }
 }
 

@@ -53,10 +53,10 @@ pub enum Obstacle {
 
 impl Obstacle {
     /// What a caller is told where there is nothing else to try.
-    pub fn into_reply(self) -> reply::Failure {
+    pub fn to_reply(&self) -> reply::Failure {
         match self {
             Obstacle::TokenApiMissing => reply::Failure::BadGateway { cause: Some(reply::TOKEN_API_MISSING) },
-            Obstacle::Unreachable(failure) => failure.into_reply(),
+            Obstacle::Unreachable(failure) => reply::Failure::from(failure),
         }
     }
 }
@@ -68,18 +68,25 @@ pub struct TokenApi(Arc<Shared>);
 struct Shared {
     upstream: Arc<Upstream>,
     names: target::Names,
-    /// Places for clearing up left-over tokens.
-    clearing: Arc<Semaphore>,
+    /// Places for tokens that are being created, delivered, or removed again.
+    places: Arc<Semaphore>,
 }
 
-/// How many left-over tokens may be looked for at once.
-const CLEARING: usize = 1000;
+/// How many tokens may be in the making at once; more of them could not be removed should nobody receive them.
+const PLACES: u32 = 10_000;
 
 impl TokenApi {
     /// The token API behind `upstream`.
     pub fn new(upstream: Arc<Upstream>) -> Self {
         let names = target::Names::new(upstream.settings().name_cache);
-        TokenApi(Arc::new(Shared { upstream, names, clearing: Arc::new(Semaphore::new(CLEARING)) }))
+        TokenApi(Arc::new(Shared { upstream, names, places: Arc::new(Semaphore::new(PLACES as usize)) }))
+    }
+
+    /// Waits until no token is in the making and none is left over to be removed. For the end of the program: no call
+    /// may come meanwhile.
+    pub async fn settled(&self) {
+        // The semaphore is never closed.
+        let _ = self.0.places.acquire_many(PLACES).await;
     }
 
     /// Serves a call of an operation that has a rewrite. The request's fields are those that may be passed on.

@@ -388,7 +388,7 @@ fn a_backend_without_the_newer_api_has_had_no_effect_and_gets_the_call_as_it_was
                 };
                 assert!(matches!(obstacle, Obstacle::TokenApiMissing));
                 assert_eq!(
-                    obstacle.into_reply(),
+                    obstacle.to_reply(),
                     reply::Failure::BadGateway { cause: Some("tokenApiMissing") }
                 );
                 let request = request.unwrap();
@@ -409,7 +409,7 @@ fn a_backend_that_refuses_connections_has_had_no_effect() {
         let Outcome::NotServed { obstacle, .. } = ask(&api_at(port, None), &[], Body::None).await else {
             panic!("served");
         };
-        assert_eq!(obstacle.into_reply(), reply::Failure::BackendUnreachable);
+        assert_eq!(obstacle.to_reply(), reply::Failure::BackendUnreachable);
     });
 }
 
@@ -488,6 +488,19 @@ fn a_caller_who_goes_away_leaves_no_token_behind() {
         drop(backend.call().await);
         backend.wait_for(3).await;
         assert_eq!(backend.request(2).header("x-auth-token"), Some("secret"));
+    });
+}
+
+#[test]
+fn all_is_settled_once_left_over_tokens_are_removed() {
+    run(async {
+        let script =
+            vec![(READ, group()), (CREATE, created()), ("DELETE /tokens/named/t1", says(204, Value::Null))];
+        let backend = Backend::new(script).await;
+        backend.api.settled().await;
+        drop(backend.call().await);
+        backend.api.settled().await;
+        assert_eq!(backend.lines().len(), 3);
     });
 }
 
