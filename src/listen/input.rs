@@ -31,6 +31,8 @@ pub(super) struct Input {
     deadline: Arc<Deadline>,
     shelf: Shelf,
     lent: bool,
+    /// The length of the body, where its framing told it.
+    length: Option<u64>,
     /// A body that was given back before its end.
     unfinished: Option<Reading>,
 }
@@ -43,6 +45,7 @@ impl Input {
             deadline,
             shelf: Shelf::default(),
             lent: false,
+            length: None,
             unfinished: None,
         }
     }
@@ -108,12 +111,13 @@ impl Input {
     /// request begins.
     pub fn can_be_drained(&mut self, expects_continue: bool) -> bool {
         self.settle();
-        match &self.unfinished {
-            None => true,
-            Some(reading) => {
-                !expects_continue && reading.decoder.remaining().is_some_and(|left| left <= DRAINED)
-            }
-        }
+        let left = match &self.unfinished {
+            // Its borrower may give up at any time, so all of it may be left.
+            None if self.lent => self.length,
+            None => return true,
+            Some(reading) => reading.decoder.remaining(),
+        };
+        !expects_continue && left.is_some_and(|left| left <= DRAINED)
     }
 
     /// Reads the rest of the body; false if the connection cannot be used any more.
@@ -139,6 +143,10 @@ impl Input {
 
     fn lend(&mut self, framing: Framing, stall: Duration) -> Incoming {
         self.lent = true;
+        self.length = match framing {
+            Framing::Length(length) => Some(length),
+            _ => None,
+        };
         let reading = Reading {
             socket: Arc::clone(&self.socket),
             buffer: std::mem::take(&mut self.buffer),
