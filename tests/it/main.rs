@@ -6,6 +6,7 @@ mod commands;
 mod configuration;
 mod dashboards;
 mod layering;
+mod proxy;
 mod rewrite;
 mod route_model;
 mod sandbox;

@@ -76,8 +76,17 @@ pub struct Response {
     pub headers: Vec<(String, String)>,
     /// Decoded if it was chunked.
     pub body: Vec<u8>,
-    /// The statuses of the interim responses before it.
-    pub interim: Vec<u16>,
+    pub trailers: Vec<(String, String)>,
+    /// The interim responses before it.
+    pub interim: Vec<Head>,
+}
+
+/// The head of a response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    pub status: u16,
+    pub reason: String,
+    pub headers: Vec<(String, String)>,
 }
 
 impl Response {
@@ -121,13 +130,21 @@ impl fmt::Debug for Response {
 pub struct Connection {
     stream: TcpStream,
     unread: Vec<u8>,
+    is_reset: bool,
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Closed,
+    Reset,
 }
 
 impl Connection {
     pub async fn to(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.expect("the server listens");
         stream.set_nodelay(true).expect("a socket option");
-        Connection { stream, unread: Vec::new() }
+        Connection { stream, unread: Vec::new(), is_reset: false }
     }
 
     /// Sends a request and reads its response.
@@ -159,14 +176,15 @@ impl Connection {
     pub async fn response(&mut self, method: &str) -> Option<Response> {
         let mut interim = Vec::new();
         loop {
-            let (status, reason, headers) = self.head().await?;
-            if (100..200).contains(&status) && status != 101 {
-                interim.push(status);
+            let head = self.head().await?;
+            if (100..200).contains(&head.status) && head.status != 101 {
+                interim.push(head);
                 continue;
             }
-            let mut response = Response { status, reason, headers, body: Vec::new(), interim };
-            response.body = self.body(method, &response).await?;
-            return Some(response);
+            let Head { status, reason, headers } = head;
+            let (body, trailers) = (Vec::new(), Vec::new());
+            let mut response = Response { status, reason, headers, body, trailers, interim };
+            return self.body(method, &mut response).await.map(|()| response);
         }
     }
 
@@ -177,7 +195,51 @@ impl Connection {
             && self.unread.is_empty()
     }
 
-    async fn head(&mut self) -> Option<(u16, String, Vec<(String, String)>)> {
+    /// Reads the next head, of an interim response too, and leaves the body.
+    pub async fn read_head(&mut self) -> Head {
+        let head = tokio::time::timeout(PATIENCE, self.head()).await;
+        let Ok(Some(head)) = head else { panic!("no head; unread: {:?}", lossy(&self.unread)) };
+        head
+    }
+
+    /// Reads up to and including these bytes, as they are.
+    pub async fn until(&mut self, marker: &str) -> String {
+        let marker = marker.as_bytes();
+        let found = tokio::time::timeout(PATIENCE, async {
+            loop {
+                if let Some(at) = self.unread.windows(marker.len()).position(|window| window == marker) {
+                    return Some(self.unread.drain(..at + marker.len()).collect::<Vec<u8>>());
+                }
+                self.more().await?;
+            }
+        });
+        match found.await {
+            Ok(Some(found)) => lossy(&found),
+            _ => panic!("{:?} did not come, but {:?}", lossy(marker), lossy(&self.unread)),
+        }
+    }
+
+    /// Reads so many bytes, as they are, and throws them away.
+    pub async fn skip(&mut self, length: usize) {
+        let mut left = length;
+        while left > 0 {
+            let taken = left.min(self.unread.len());
+            self.unread.drain(..taken);
+            left -= taken;
+            let more = tokio::time::timeout(PATIENCE, self.more());
+            assert!(left == 0 || more.await == Ok(Some(())), "{left} of {length} bytes did not come");
+        }
+    }
+
+    /// Reads to the end of the connection; what came, and how it ended.
+    pub async fn rest(&mut self) -> (String, End) {
+        let to_the_end = async { while self.more().await.is_some() {} };
+        let ended = tokio::time::timeout(PATIENCE, to_the_end).await;
+        assert!(ended.is_ok(), "the connection does not end; unread: {:?}", lossy(&self.unread));
+        (lossy(&std::mem::take(&mut self.unread)), if self.is_reset { End::Reset } else { End::Closed })
+    }
+
+    async fn head(&mut self) -> Option<Head> {
         while !self.unread.windows(4).any(|four| four == b"\r\n\r\n") {
             self.more().await?;
         }
@@ -189,42 +251,44 @@ impl Connection {
         assert_eq!(start.next(), Some("HTTP/1.1"), "{head}");
         let status = start.next().and_then(|status| status.parse().ok()).expect("a status");
         let reason = start.next().unwrap_or_default().to_owned();
-        let field = |line: &str| {
-            let (name, value) = line.split_once(':').expect("a header field");
-            (name.to_owned(), value.trim_matches([' ', '\t']).to_owned())
-        };
-        Some((status, reason, lines.map(field).collect()))
+        Some(Head { status, reason, headers: lines.map(field).collect() })
     }
 
-    async fn body(&mut self, method: &str, response: &Response) -> Option<Vec<u8>> {
+    async fn body(&mut self, method: &str, response: &mut Response) -> Option<()> {
         let length = response.header("content-length").map(|length| length.parse().expect("a length"));
         let chunked = response.header("transfer-encoding").map(|coding| assert_eq!(coding, "chunked"));
         assert!(length.is_none() || chunked.is_none(), "ambiguous framing: {response:?}");
         if method == "HEAD" || matches!(response.status, 101 | 204 | 304) {
-            return Some(Vec::new());
+            return Some(());
         }
         match (length, chunked) {
-            (Some(length), _) => self.exactly(length).await,
-            (None, Some(())) => self.chunks().await,
+            (Some(length), _) => response.body = self.exactly(length).await?,
+            (None, Some(())) => self.chunks(response).await?,
             (None, None) => {
                 while self.more().await.is_some() {}
-                Some(std::mem::take(&mut self.unread))
+                response.body = std::mem::take(&mut self.unread);
             }
         }
+        (length.is_some() || chunked.is_some() || !self.is_reset).then_some(())
     }
 
-    async fn chunks(&mut self) -> Option<Vec<u8>> {
-        let mut body = Vec::new();
+    async fn chunks(&mut self, response: &mut Response) -> Option<()> {
         loop {
             let line = self.line().await?;
             let size = line.split(';').next().unwrap_or_default().trim();
             let size = usize::from_str_radix(size, 16).expect("a chunk size");
             if size == 0 {
-                while !self.line().await?.is_empty() {}
-                return Some(body);
+                break;
             }
-            body.extend(self.exactly(size).await?);
+            response.body.extend(self.exactly(size).await?);
             assert_eq!(self.exactly(2).await?, b"\r\n", "the end of a chunk");
+        }
+        loop {
+            let line = self.line().await?;
+            if line.is_empty() {
+                return Some(());
+            }
+            response.trailers.push(field(&line));
         }
     }
 
@@ -249,7 +313,11 @@ impl Connection {
     async fn more(&mut self) -> Option<()> {
         let mut buffer = [0; 16 * 1024];
         match self.stream.read(&mut buffer).await {
-            Ok(0) | Err(_) => None,
+            Ok(0) => None,
+            Err(_) => {
+                self.is_reset = true;
+                None
+            }
             Ok(read) => {
                 self.unread.extend_from_slice(&buffer[..read]);
                 Some(())
@@ -261,6 +329,11 @@ impl Connection {
 /// Sends one request on a connection of its own.
 pub async fn ask(address: SocketAddr, request: &Request) -> Response {
     Connection::to(address).await.ask(request).await
+}
+
+fn field(line: &str) -> (String, String) {
+    let (name, value) = line.split_once(':').expect("a header field");
+    (name.to_owned(), value.trim_matches([' ', '\t']).to_owned())
 }
 
 fn lossy(bytes: &[u8]) -> String {

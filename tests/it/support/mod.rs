@@ -1,6 +1,8 @@
 //! What tests share. Not every test uses all of it.
 
+pub mod backend;
 pub mod http;
+pub mod program;
 pub mod proxy;
 
 /// Runs a test's future to its end.
