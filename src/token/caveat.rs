@@ -1,6 +1,6 @@
 //! Caveats (contract, section 12.4): between the text in a token and JSON. A text that is not exactly what writing would
-//! produce is [`Caveat::Unknown`], kept byte for byte; whether a caveat holds is asked of
-//! [`Circumstances`](super::Circumstances) and [`api`](super::api).
+//! produce is [`Caveat::Unknown`], kept byte for byte. Whether a caveat holds is for whoever knows the circumstances to
+//! say; only api caveats are judged in this room, by [`api`](super::api).
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};

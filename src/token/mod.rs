@@ -6,7 +6,6 @@
 
 pub mod api;
 mod caveat;
-mod circumstances;
 mod identifier;
 mod macaroon;
 mod text;
@@ -18,7 +17,6 @@ use std::fmt;
 use serde_json::{Value, json};
 
 pub use caveat::{Caveat, Filter, Interface, Network};
-pub use circumstances::Circumstances;
 pub use identifier::{Identifier, InviteType, Persistence, Subject, Type};
 
 /// The most characters that the text of a token may have (contract, section 12.3).

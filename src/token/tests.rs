@@ -1,6 +1,7 @@
-//! The token room against vectors made by Onezone, and its properties.
+//! The token room against vectors made by Onezone and against bad inputs.
 
-use proptest::prelude::*;
+mod properties;
+
 use serde_json::Value;
 
 use super::api::{Gri, unmatched};
@@ -281,7 +282,7 @@ fn caveats_go_between_text_and_json() {
 }
 
 #[test]
-fn an_unknown_caveat_is_kept_and_holds_nowhere() {
+fn an_unknown_caveat_is_kept() {
     let texts: [&[u8]; 16] = [
         b"",
         b"time",
@@ -300,19 +301,12 @@ fn an_unknown_caveat_is_kept_and_holds_nowhere() {
         b"colour = blue",
         b"\xff\n\0",
     ];
-    let everything = Circumstances {
-        interface: Some(Interface::Rest),
-        service: Some("ozw-onezone"),
-        api: true,
-        ..Circumstances::default()
-    };
     for text in texts {
         let caveat = Caveat::parse(text);
         assert_eq!(caveat, Caveat::Unknown(text.to_vec()));
         let token = Vector::all()[2].token().confine(caveat).expect("it can be confined");
         assert_eq!(Token::parse(&token.serialize()), Ok(token.clone()));
         assert!(token.verify(b"verySecretSecret5"));
-        assert!(token.unverified(&everything).is_some());
     }
 }
 
@@ -351,49 +345,23 @@ fn a_caveat_that_is_none_is_refused() {
 }
 
 #[test]
-fn caveats_hold_in_their_circumstances_and_in_no_others() {
-    let consumers = ["usr-u".to_owned(), "grp-g".to_owned()];
-    let here = Circumstances {
-        now: 100,
-        peer: Some("10.1.2.3".parse().expect("an address")),
-        interface: Some(Interface::Rest),
-        service: Some("ozw-onezone"),
-        consumers: &consumers,
-        api: true,
-    };
-    for (text, holds) in [
-        ("time < 101", true),
-        ("time < 100", false),
-        ("ip = 10.0.0.0/8", true),
-        ("ip = 1.1.1.1/32|10.1.2.3/32", true),
-        ("ip = 10.1.2.4/32", false),
-        ("ip = 0.0.0.0/0", true),
-        ("ip = 10.1.2.2/31", true),
-        ("interface = rest", true),
-        ("interface = graphsync", false),
-        ("service = opw-x|ozw-onezone", true),
-        ("service = ozw-*", true),
-        ("service = ozp-*", false),
-        ("consumer = usr-u", true),
-        ("consumer = usr-v|grp-g", true),
-        ("consumer = usr-*", true),
-        ("consumer = prv-*", false),
-        ("consumer = usr-v", false),
-        ("api = all/all/*.*.*:*", true),
-        ("asn = 1", false),
-        ("geo.country = PL", false),
-        ("geo.country != PL", false),
-        ("authorization = none", false),
-        ("data.readonly", false),
+fn a_network_contains_what_shares_its_prefix() {
+    for (network, address, contained) in [
+        ("10.0.0.0/8", "10.1.2.3", true),
+        ("10.9.9.9/8", "10.1.2.3", true),
+        ("10.0.0.0/8", "11.1.2.3", false),
+        ("10.1.2.2/31", "10.1.2.3", true),
+        ("10.1.2.4/32", "10.1.2.3", false),
+        ("0.0.0.0/0", "255.255.255.255", true),
+        ("10.0.0.0/8", "::ffff:10.1.2.3", true),
+        ("0.0.0.0/0", "2001:db8::1", false),
     ] {
-        let token = Vector::all()[2].token().confine(Caveat::parse(text.as_bytes())).expect("confined");
-        assert_eq!(token.unverified(&here).is_none(), holds, "{text}");
-        let nowhere = Circumstances { now: i64::MAX, ..Circumstances::default() };
-        assert!(token.unverified(&nowhere).is_some(), "{text}");
+        let Caveat::Ip(networks) = Caveat::parse(format!("ip = {network}").as_bytes()) else {
+            panic!("{network} is a network")
+        };
+        let address = address.parse().expect("an address");
+        assert_eq!(networks[0].contains(address), contained, "{address} in {network}");
     }
-    let mapped = Circumstances { peer: Some("::ffff:10.1.2.3".parse().expect("an address")), ..here };
-    let token = Vector::all()[2].token().confine(Caveat::parse(b"ip = 10.0.0.0/8")).expect("confined");
-    assert!(token.unverified(&mapped).is_none());
 }
 
 #[test]
@@ -462,81 +430,4 @@ fn unescaped(text: &str) -> String {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn some_caveat() -> impl Strategy<Value = Caveat> {
-    prop_oneof![
-        any::<i64>().prop_map(|valid_until| Caveat::Time { valid_until }),
-        "[0-9]{1,3}(\\.[0-9]{1,3}){3}/[0-9]{1,2}"
-            .prop_map(|text| Caveat::parse(format!("ip = {text}").as_bytes())),
-        proptest::collection::vec("(usr|grp|prv)-[a-z0-9]{1,9}", 1..4).prop_map(Caveat::Consumer),
-        proptest::collection::vec(any::<u32>(), 1..4).prop_map(Caveat::Asn),
-        proptest::collection::vec(any::<u8>(), 0..80).prop_map(|bytes| Caveat::parse(&bytes)),
-        "(time <|ip =|asn =|geo.country !?=|api =|interface =|service =) [ -~]{0,20}"
-            .prop_map(|text| Caveat::parse(text.as_bytes())),
-    ]
-}
-
-fn some_type() -> impl Strategy<Value = Type> {
-    prop_oneof![
-        Just(Type::ACCESS),
-        Just(Type::Identity),
-        "[!-.0-~]{1,20}".prop_map(|session| Type::Access { session: Some(session) }),
-        (0..14usize, "[a-zA-Z0-9_.-]{1,32}").prop_map(|(index, target)| {
-            Type::invite(InviteType::all().nth(index).expect("there are 14"), target)
-        }),
-    ]
-}
-
-prop_compose! {
-    fn some_token()(
-        location in "[a-z.-]{0,20}", named in any::<bool>(), generation in any::<u64>(), provider in any::<bool>(),
-        owner in "[!-.0-~]{1,40}", kind in some_type(), id in "[!-.0-~]{1,40}",
-        caveats in proptest::collection::vec(some_caveat(), 0..5),
-    ) -> Token {
-        let persistence = if named { Persistence::Named } else { Persistence::Temporary { generation } };
-        let subject = if provider { Subject::Provider(owner) } else { Subject::User(owner) };
-        let id = Identifier::new(persistence, subject, kind, id);
-        Token::mint(&location, id, caveats, b"secret").expect("it can be minted")
-    }
-}
-
-proptest! {
-    #[test]
-    fn writing_then_reading_is_the_identity(token in some_token()) {
-        let text = token.serialize();
-        prop_assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric()));
-        let read = Token::parse(&text).expect("a token");
-        prop_assert!(read.verify(b"secret"));
-        prop_assert_eq!(read, token);
-    }
-
-    #[test]
-    fn a_changed_byte_of_the_text_is_refused(token in some_token(), at: prop::sample::Index, to in any::<u8>()) {
-        let mut bytes = token.serialize().into_bytes();
-        let at = at.index(bytes.len());
-        prop_assume!(bytes[at] != to);
-        bytes[at] = to;
-        let Ok(changed) = Token::parse(&String::from_utf8_lossy(&bytes)) else { return Ok(()) };
-        // Two changes are none: another spelling of the same character (03 for 01), and the location, unsigned.
-        let same = changed == token || changed.location != token.location;
-        prop_assert!(same || !changed.verify(b"secret"));
-    }
-
-    #[test]
-    fn reading_anything_does_not_panic_and_is_lossless(text in "[A-Za-z0-9]{0,400}", bytes: Vec<u8>) {
-        for text in [text, text::encode(&bytes)] {
-            if let Ok(token) = Token::parse(&text) {
-                prop_assert_eq!(Token::parse(&token.serialize()), Ok(token));
-            }
-        }
-    }
-
-    #[test]
-    fn a_caveat_of_any_text_is_kept_byte_for_byte(caveat in some_caveat()) {
-        prop_assert_eq!(Caveat::parse(&caveat.to_bytes()), caveat.clone());
-        if !matches!(caveat, Caveat::Unknown(_)) {
-            prop_assert_eq!(Caveat::from_json(&caveat.to_json()), Some(caveat));
-        }
-    }
 }
