@@ -53,9 +53,8 @@ pub fn take_request(
     scanned: &mut usize,
     limits: &HeadLimits,
 ) -> Result<Option<RequestHead>, Refused> {
-    // RFC 9112 section 2.2: an empty line before the request line is skipped; one is enough for the old clients that
-    // send it after a body.
-    if *scanned == 0 && buffer.starts_with(b"\r\n") {
+    // RFC 9112 section 2.2: empty lines before the request line are skipped; old clients send one after a body.
+    while *scanned == 0 && buffer.starts_with(b"\r\n") {
         buffer.advance(2);
     }
     let Some(end) = find_head(buffer, scanned, limits)? else { return Ok(None) };
@@ -105,6 +104,11 @@ fn find_head(buffer: &[u8], scanned: &mut usize, limits: &HeadLimits) -> Result<
 
 /// The length of the section that ends with an empty line; `from` is the start of a line. Every line must end in CRLF.
 pub(super) fn find_end(buffer: &[u8], from: usize) -> Result<Option<usize>, Refused> {
+    // obs-fold (RFC 9112 section 5.2), also where it begins what was read last.
+    let is_folded = |line: usize| matches!(buffer.get(line), Some(b' ' | b'\t'));
+    if is_folded(from) {
+        return Err(Refused::LineEnd);
+    }
     let mut line = from;
     for newline in memchr::memchr_iter(b'\n', &buffer[from..]).map(|at| at + from) {
         if newline == 0 || buffer[newline - 1] != b'\r' {
@@ -114,8 +118,7 @@ pub(super) fn find_end(buffer: &[u8], from: usize) -> Result<Option<usize>, Refu
             return Ok(Some(newline + 1));
         }
         line = newline + 1;
-        // obs-fold (RFC 9112 section 5.2).
-        if matches!(buffer.get(line), Some(b' ' | b'\t')) {
+        if is_folded(line) {
             return Err(Refused::LineEnd);
         }
     }

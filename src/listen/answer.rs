@@ -9,7 +9,8 @@ use bytes::BytesMut;
 use http::header::{CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body::Body as _;
-use tokio::net::TcpStream;
+use tokio::io::AsyncWrite;
+use tokio::net::tcp::OwnedWriteHalf;
 
 use crate::body::Body;
 use crate::clock::Clock;
@@ -93,7 +94,7 @@ impl Answer {
     }
 
     /// Writes as much as there is and the client takes.
-    pub fn poll_send(&mut self, socket: &TcpStream, cx: &mut Context<'_>) -> Poll<Sent> {
+    pub fn poll_send(&mut self, socket: &mut OwnedWriteHalf, cx: &mut Context<'_>) -> Poll<Sent> {
         loop {
             self.is_blocked = false;
             let is_starved = self.fill(cx);
@@ -129,23 +130,19 @@ impl Answer {
         Ok(false)
     }
 
-    fn poll_flush(&mut self, socket: &TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(&mut self, socket: &mut OwnedWriteHalf, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.out.is_empty() {
+            let socket = Pin::new(&mut *socket);
             let written = match self.out.flat() {
-                Some(bytes) => socket.try_write(bytes),
-                None => socket.try_write_vectored(&self.out.slices()),
+                Some(bytes) => socket.poll_write(cx, bytes),
+                None => socket.poll_write_vectored(cx, &self.out.slices()),
             };
-            match written {
-                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Ok(written) => {
+            match ready!(written)? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => {
                     self.progressed = true;
                     self.out.advance(written);
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    ready!(socket.poll_write_ready(cx))?;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Poll::Ready(Err(error)),
             }
         }
         Poll::Ready(Ok(()))

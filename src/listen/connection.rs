@@ -10,9 +10,10 @@ use std::time::Duration;
 use http::{Response, StatusCode};
 use socket2::SockRef;
 use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedWriteHalf;
 
 use super::answer::{Answer, Sent};
-use super::incoming::{Failure, poll_read};
+use super::incoming::Failure;
 use super::input::Input;
 use super::refusal::Refusal;
 use super::{Gate, Handler, Limits, Peer, switch};
@@ -29,7 +30,7 @@ const LAST_CALL: Duration = Duration::from_millis(500);
 
 /// A connection.
 pub(super) struct Connection<H> {
-    socket: Arc<TcpStream>,
+    socket: OwnedWriteHalf,
     input: Input,
     deadline: Arc<Deadline>,
     limits: Arc<Limits>,
@@ -56,10 +57,10 @@ impl<H: Handler> Connection<H> {
         handler: Arc<H>,
         gate: Arc<Gate>,
     ) -> Self {
-        let socket = Arc::new(socket);
+        let (reading, socket) = socket.into_split();
         let deadline = Arc::new(Deadline::never());
         Connection {
-            input: Input::new(Arc::clone(&socket), Arc::clone(&deadline)),
+            input: Input::new(reading, Arc::clone(&deadline)),
             socket,
             deadline,
             limits: gate.limits(),
@@ -81,8 +82,8 @@ impl<H: Handler> Connection<H> {
                 Next::Close => return Box::pin(self.close()).await,
                 Next::Drop => return,
                 Next::Tunnel(tunnel) => {
-                    let early = self.input.buffer.split().freeze();
-                    return Box::pin(switch::run(&self.socket, early, tunnel)).await;
+                    let Some((reading, early)) = self.input.take() else { return };
+                    return Box::pin(switch::run(reading, &mut self.socket, early, tunnel)).await;
                 }
             }
         }
@@ -101,7 +102,7 @@ impl<H: Handler> Connection<H> {
                 is_last_call = true;
                 self.deadline.set(LAST_CALL.min(patience));
             }
-            if self.socket.poll_read_ready(cx).is_ready() {
+            if self.input.poll_readable(cx).is_ready() {
                 return Poll::Ready(true);
             }
             self.deadline.poll_over(cx).map(|()| false)
@@ -188,7 +189,7 @@ impl<H: Handler> Connection<H> {
             if let Some(head) = head::take_request(&mut self.input.buffer, scanned, &self.limits.head)? {
                 return Poll::Ready(Ok(Some(head)));
             }
-            match poll_read(&self.socket, cx, &mut self.input.buffer, HEAD_ROOM) {
+            match self.input.poll_read(cx, HEAD_ROOM) {
                 Poll::Ready(Ok(1..)) => {}
                 Poll::Ready(_) => return Poll::Ready(Ok(None)),
                 Poll::Pending => {
@@ -203,7 +204,7 @@ impl<H: Handler> Connection<H> {
     async fn send(&mut self, mut answer: Answer) -> Sent {
         let stall = self.limits.client_stall;
         let sent = std::future::poll_fn(|cx| {
-            if let Poll::Ready(sent) = answer.poll_send(&self.socket, cx) {
+            if let Poll::Ready(sent) = answer.poll_send(&mut self.socket, cx) {
                 return Poll::Ready(sent);
             }
             if self.input.has_ended(cx) {
@@ -226,7 +227,7 @@ impl<H: Handler> Connection<H> {
         self.deadline.clear();
         if let Sent::Broken = sent {
             // So that a client that reads until the end takes a broken answer for what it is.
-            let _ = SockRef::from(&*self.socket).set_linger(Some(Duration::ZERO));
+            let _ = SockRef::from(self.socket.as_ref()).set_linger(Some(Duration::ZERO));
         }
         sent
     }
@@ -241,7 +242,7 @@ impl<H: Handler> Connection<H> {
 
     /// Closes our side, and listens until the client has closed its own.
     async fn close(&mut self) {
-        if SockRef::from(&*self.socket).shutdown(Shutdown::Write).is_err() {
+        if SockRef::from(self.socket.as_ref()).shutdown(Shutdown::Write).is_err() {
             return;
         }
         self.input.release();
@@ -249,7 +250,7 @@ impl<H: Handler> Connection<H> {
         std::future::poll_fn(|cx| {
             loop {
                 self.input.buffer.clear();
-                match poll_read(&self.socket, cx, &mut self.input.buffer, HEAD_ROOM) {
+                match self.input.poll_read(cx, HEAD_ROOM) {
                     Poll::Ready(Ok(1..)) if !self.deadline.is_over() => {}
                     Poll::Ready(_) => return Poll::Ready(()),
                     Poll::Pending => return self.deadline.poll_over(cx),

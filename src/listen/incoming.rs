@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
-use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedReadHalf;
 
 use crate::body::Broken;
 use crate::http1::{Decoded, Decoder};
@@ -23,7 +23,7 @@ const LEAST: usize = 4 * 1024;
 /// The reading side of a connection, inside a request's body.
 #[derive(Debug)]
 pub(super) struct Reading {
-    pub socket: Arc<TcpStream>,
+    pub socket: OwnedReadHalf,
     pub buffer: BytesMut,
     pub decoder: Decoder,
     pub deadline: Arc<Deadline>,
@@ -108,7 +108,7 @@ impl Reading {
                 Ok(Decoded::Starved) => {}
                 Err(text) => return self.fail(Failure::Malformed, Broken::Malformed(text)),
             }
-            match poll_read(&self.socket, cx, &mut self.buffer, self.room) {
+            match poll_read(&mut self.socket, cx, &mut self.buffer, self.room) {
                 Poll::Ready(Ok(0)) => return self.fail(Failure::Closed, Broken::Closed(None)),
                 Poll::Ready(Ok(read)) => {
                     self.deadline.clear();
@@ -132,22 +132,15 @@ impl Reading {
     }
 }
 
-/// Reads what there is, at most `room` bytes, behind what `buffer` holds.
+/// Reads what there is behind what `buffer` holds, with room for at least `room` bytes.
 pub(super) fn poll_read(
-    socket: &TcpStream,
+    socket: &mut OwnedReadHalf,
     cx: &mut Context<'_>,
     buffer: &mut BytesMut,
     room: usize,
 ) -> Poll<io::Result<usize>> {
-    loop {
-        ready!(socket.poll_read_ready(cx))?;
-        buffer.reserve(room);
-        match socket.try_read_buf(buffer) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            read => return Poll::Ready(read),
-        }
-    }
+    buffer.reserve(room);
+    tokio_util::io::poll_read_buf(Pin::new(socket), cx, buffer)
 }
 
 /// Doubles the room while reads fill it.

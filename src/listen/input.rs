@@ -1,13 +1,14 @@
 //! The reading side of a connection between and during requests: lent to the body of a request that streams, taken back
 //! when the body is dropped, and drained where the body was not read to its end.
 
+use std::io;
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use http::Request;
-use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedReadHalf;
 
 use super::incoming::{Failure, Incoming, Reading, Shelf, poll_read};
 use crate::body::Body;
@@ -27,10 +28,10 @@ const ROOM: usize = 4 * 1024;
 pub(super) struct Input {
     /// What was read and not yet used.
     pub buffer: BytesMut,
-    socket: Arc<TcpStream>,
+    /// `None` while it is lent.
+    socket: Option<OwnedReadHalf>,
     deadline: Arc<Deadline>,
     shelf: Shelf,
-    lent: bool,
     /// The length of the body, where its framing told it.
     length: Option<u64>,
     /// A body that was given back before its end.
@@ -38,13 +39,12 @@ pub(super) struct Input {
 }
 
 impl Input {
-    pub fn new(socket: Arc<TcpStream>, deadline: Arc<Deadline>) -> Self {
+    pub fn new(socket: OwnedReadHalf, deadline: Arc<Deadline>) -> Self {
         Input {
             buffer: BytesMut::new(),
-            socket,
+            socket: Some(socket),
             deadline,
             shelf: Shelf::default(),
-            lent: false,
             length: None,
             unfinished: None,
         }
@@ -62,7 +62,10 @@ impl Input {
             Framing::Length(length) if length <= WHOLE && length <= self.buffer.len() as u64 => {
                 Body::Full(self.buffer.split_to(length as usize).freeze())
             }
-            framing => Body::stream(self.lend(framing, stall)),
+            framing => match self.lend(framing, stall) {
+                Some(incoming) => Body::stream(incoming),
+                None => Body::None,
+            },
         };
         let mut request = Request::new(body);
         *request.method_mut() = head.method;
@@ -77,10 +80,31 @@ impl Input {
         request
     }
 
+    /// Reads into the buffer; nothing more comes while the reading side is lent.
+    pub fn poll_read(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
+        match &mut self.socket {
+            Some(socket) => poll_read(socket, cx, &mut self.buffer, room),
+            None => Poll::Ready(Ok(0)),
+        }
+    }
+
+    /// Ready when there is something to read, or the end; no buffer is needed to wait.
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match &self.socket {
+            Some(socket) => socket.as_ref().poll_read_ready(cx).map(|_| ()),
+            None => Poll::Ready(()),
+        }
+    }
+
+    /// Takes the reading side out, with what was read and not used.
+    pub fn take(&mut self) -> Option<(OwnedReadHalf, Bytes)> {
+        Some((self.socket.take()?, self.buffer.split().freeze()))
+    }
+
     /// Whether a request's body has the reading side now.
     pub fn is_lent(&mut self) -> bool {
         self.settle();
-        self.lent
+        self.socket.is_none()
     }
 
     /// How the request's body went wrong, if it did.
@@ -93,11 +117,9 @@ impl Input {
     /// take it so too). What it sends ahead is kept, up to a bound.
     pub fn has_ended(&mut self, cx: &mut Context<'_>) -> bool {
         self.settle();
-        if self.lent || self.unfinished.is_some() {
-            return false;
-        }
+        let Some(socket) = &mut self.socket else { return false };
         while self.buffer.len() < AHEAD {
-            match poll_read(&self.socket, cx, &mut self.buffer, ROOM) {
+            match poll_read(socket, cx, &mut self.buffer, ROOM) {
                 Poll::Ready(Ok(1..)) => {}
                 Poll::Ready(_) => return true,
                 Poll::Pending => break,
@@ -113,7 +135,7 @@ impl Input {
         self.settle();
         let left = match &self.unfinished {
             // Its borrower may give up at any time, so all of it may be left.
-            None if self.lent => self.length,
+            None if self.socket.is_none() => self.length,
             None => return true,
             Some(reading) => reading.decoder.remaining(),
         };
@@ -123,10 +145,7 @@ impl Input {
     /// Reads the rest of the body; false if the connection cannot be used any more.
     pub async fn drain(&mut self) -> bool {
         self.settle();
-        if self.lent {
-            return false;
-        }
-        let Some(mut reading) = self.unfinished.take() else { return true };
+        let Some(mut reading) = self.unfinished.take() else { return self.socket.is_some() };
         let mut drained = 0;
         while drained <= DRAINED {
             match std::future::poll_fn(|cx| reading.poll_frame(cx)).await {
@@ -141,14 +160,15 @@ impl Input {
         false
     }
 
-    fn lend(&mut self, framing: Framing, stall: Duration) -> Incoming {
-        self.lent = true;
+    /// Nothing can be lent twice: a request begins after the one before has given back.
+    fn lend(&mut self, framing: Framing, stall: Duration) -> Option<Incoming> {
+        let socket = self.socket.take()?;
         self.length = match framing {
             Framing::Length(length) => Some(length),
             _ => None,
         };
         let reading = Reading {
-            socket: Arc::clone(&self.socket),
+            socket,
             buffer: std::mem::take(&mut self.buffer),
             decoder: Decoder::new(framing),
             deadline: Arc::clone(&self.deadline),
@@ -156,17 +176,16 @@ impl Input {
             failure: None,
             room: ROOM,
         };
-        Incoming::new(reading, Arc::clone(&self.shelf))
+        Some(Incoming::new(reading, Arc::clone(&self.shelf)))
     }
 
     /// Takes the reading side back if its borrower is done with it.
     fn settle(&mut self) {
-        if !self.lent {
+        if self.socket.is_some() || self.unfinished.is_some() {
             return;
         }
         let returned = self.shelf.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(reading) = returned else { return };
-        self.lent = false;
         if reading.decoder.is_done() && reading.failure.is_none() {
             self.take_back(reading);
         } else {
@@ -177,5 +196,6 @@ impl Input {
     fn take_back(&mut self, reading: Reading) {
         self.deadline.clear();
         self.buffer = reading.buffer;
+        self.socket = Some(reading.socket);
     }
 }
