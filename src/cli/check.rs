@@ -14,7 +14,7 @@ use crate::policy::Entry;
 #[command(after_help = "\
 Examples:
   duskgate check --config /etc/duskgate/duskgate.toml && systemctl reload duskgate
-  duskgate check --print      every value that holds, and whether the file, the environment or nobody set it
+  duskgate check --print      every value that holds, and where it was set
 
 Every mistake is written to stderr as FILE:LINE:COLUMN: KEY: MESSAGE, and the exit code is 2.")]
 pub struct Arguments {

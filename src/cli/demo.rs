@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::log;
 use crate::sandbox::{self, Sandbox};
 
-/// Runs the sandbox and the proxy in front of it, and prints curl lines to paste
+/// Run the sandbox and the proxy in front of it, and prints curl lines to paste
 ///
 /// Everything listens on free ports of the loopback interface and is gone when it stops (Ctrl-C). The sandbox is an
 /// Onezone that has dropped the deprecated route; through the proxy the route still works.

@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How much of its answer is read, in bytes.
 const MOST: u64 = 16 * 1024;
 
-/// Asks the running proxy's /readyz
+/// Ask the running proxy whether it is ready (/readyz)
 ///
 /// Finds the admin listener in the configuration. Exit codes: 0 ready, 1 not ready or not there, 2 bad configuration.
 #[derive(Debug, Args)]

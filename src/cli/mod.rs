@@ -58,7 +58,7 @@ enum Command {
     Operations(operations::Arguments),
     Healthcheck(healthcheck::Healthcheck),
     Sandbox(sandbox::Sandbox),
-    /// Looks into Onedata tokens
+    /// Look into Onedata tokens
     #[command(subcommand, arg_required_else_help = true)]
     Tokens(tokens::Command),
 }

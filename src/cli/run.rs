@@ -9,15 +9,15 @@ use super::{BAD, NO, print};
 use crate::app::{self, Failure};
 
 const AFTER_HELP: &str = "\
-Signals: SIGTERM and SIGINT stop accepting, let requests in flight end within limits.drain, then exit 0. SIGHUP reads
-the configuration again, all or nothing; so does POST /reload on the admin listener.
+Signals: SIGTERM and SIGINT stop accepting, let requests in flight end within limits.drain, then exit 0. \
+SIGHUP reads the configuration again, all or nothing; so does POST /reload on the admin listener.
 
 Examples:
   duskgate run                                   read $DUSKGATE_CONFIG, else config/duskgate.toml
   duskgate run --config /etc/duskgate.toml       read this file
   DUSKGATE__LOG__FORMAT=json duskgate run        override one value";
 
-/// Runs the proxy until a signal stops it
+/// Run the proxy until a signal stops it
 ///
 /// Once everything listens it prints one line on stdout, with the real ports:
 /// `ready listener=127.0.0.1:8080 admin=127.0.0.1:9180`. Logs go to stderr.

@@ -12,11 +12,11 @@ use crate::sandbox::{Settings, start};
 
 const AFTER_HELP: &str = "\
 Examples:
-  duskgate sandbox                              serve on a free port and print its url, users, groups and tokens
-  duskgate sandbox --listen 127.0.0.1:8443      serve on this port
-  duskgate sandbox --no-legacy                  be a newer Onezone, which has dropped the deprecated routes";
+  duskgate sandbox                          a free port; prints its url, users, groups and tokens
+  duskgate sandbox --listen 127.0.0.1:8443  this port
+  duskgate sandbox --no-legacy              a newer Onezone, without the deprecated routes";
 
-/// A stand-in Onezone in memory, to try things and rehearse clients against
+/// Run a stand-in Onezone in memory, to try things and rehearse clients against
 ///
 /// Prints one JSON document with its url and everything in it (users, their passwords and access tokens, groups and
 /// Oneproviders, the same every time), then serves plain HTTP until SIGINT or SIGTERM. It answers as Onezone does for

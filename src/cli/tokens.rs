@@ -14,7 +14,7 @@ use crate::token::{self, Malformed, Token};
 /// Commands about Onedata tokens.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Decodes any Onedata token, offline, to one JSON object
+    /// Decode any Onedata token, offline, to one JSON object
     ///
     /// Prints onezoneDomain, id, persistence, subject, type and caveats. Nothing is asked of Onezone, so it cannot say
     /// whether the token was revoked or its caveats hold.

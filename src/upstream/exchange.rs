@@ -332,7 +332,9 @@ impl Exchange {
 
     fn fail(&mut self, broken: Broken) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         if let Some(connection) = self.connection.take() {
-            tracing::warn!("the answer of {} broke off: {broken}", connection.server().origin);
+            let server = connection.server();
+            tracing::warn!("the answer of {} broke off: {broken}", server.origin);
+            server.failed(Failure::kind_of(&broken));
         }
         Poll::Ready(Some(Err(broken)))
     }

@@ -72,6 +72,15 @@ impl Failure {
         matches!(self, Failure::Closed { stale: true, .. })
     }
 
+    /// The word in metrics for an answer whose body broke.
+    pub(super) fn kind_of(broken: &Broken) -> &'static str {
+        match broken {
+            Broken::Closed(_) => "closed",
+            Broken::Stalled => "timeout",
+            Broken::Malformed(_) | Broken::TooLarge(_) => "malformed",
+        }
+    }
+
     /// The answer's body broke.
     pub(super) fn answer(broken: Broken) -> Self {
         match broken {

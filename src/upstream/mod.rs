@@ -73,17 +73,12 @@ impl Upstream {
         let tls = tls::client(&settings)?;
         let names: Vec<String> = settings.servers.iter().map(Origin::to_string).collect();
         let handles = metrics.servers(&names);
-        let servers = settings.servers.iter().zip(handles);
-        let servers = servers
-            .map(|(origin, handle)| Arc::new(Server::new(origin.clone(), tls.clone(), &settings, handle)));
+        let servers = settings.servers.iter().zip(handles).map(|(origin, handle)| {
+            Arc::new(Server::new(origin.clone(), tls.clone(), &settings, handle, Arc::clone(&metrics)))
+        });
         let service_token = settings.service_token_value();
-        Ok(Upstream {
-            servers: servers.collect(),
-            next: AtomicUsize::new(0),
-            service_token,
-            settings,
-            metrics,
-        })
+        let servers = servers.collect();
+        Ok(Upstream { servers, next: AtomicUsize::new(0), service_token, settings, metrics })
     }
 
     /// What it was made from.
@@ -195,7 +190,7 @@ impl Upstream {
                 }
                 Err(error) => {
                     tracing::warn!("no connection to {}: {error}", server.origin);
-                    self.metrics.upstream_error(server.handle, error.kind());
+                    server.failed(error.kind());
                     self.metrics.upstream_up(server.handle, false);
                     failure = Some(error);
                 }
@@ -232,7 +227,7 @@ impl Upstream {
             Err(failure) if failure.is_stale() || failure.is_the_clients() => {}
             Err(failure) => {
                 tracing::warn!("no answer from {}: {failure}", server.origin);
-                self.metrics.upstream_error(server.handle, failure.kind());
+                server.failed(failure.kind());
             }
         }
         Ok(exchange.respond(outcome?))

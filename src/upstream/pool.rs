@@ -10,7 +10,8 @@ use rustls::ClientConfig;
 
 use super::connect::{self, Connection};
 use super::{Failure, Origin, Settings};
-use crate::{metrics, timer};
+use crate::metrics::{self, Metrics};
+use crate::timer;
 
 /// How many stacks there are; threads beyond that share one.
 const STACKS: usize = 64;
@@ -26,6 +27,7 @@ type Stack = Vec<Box<Connection>>;
 pub(super) struct Server {
     pub origin: Origin,
     pub handle: metrics::Server,
+    metrics: Arc<Metrics>,
     tls: Option<Arc<ClientConfig>>,
     max_requests: u32,
     idle_timeout: u64,
@@ -39,10 +41,12 @@ impl Server {
         tls: Option<Arc<ClientConfig>>,
         settings: &Settings,
         handle: metrics::Server,
+        metrics: Arc<Metrics>,
     ) -> Self {
         Server {
             origin,
             handle,
+            metrics,
             tls,
             max_requests: settings.max_requests,
             idle_timeout: milliseconds(settings.idle_timeout),
@@ -68,6 +72,11 @@ impl Server {
     /// Whether it refused a connection just now.
     pub fn is_suspect(&self) -> bool {
         self.suspect_until.load(Ordering::Relaxed) > timer::now()
+    }
+
+    /// Counts a failure of this server.
+    pub fn failed(&self, kind: &'static str) {
+        self.metrics.upstream_error(self.handle, kind);
     }
 
     /// The connection of this thread that was used last, if it still seems alive.

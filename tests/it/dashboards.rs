@@ -5,10 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use duskgate::clock::Clock;
-use duskgate::metrics::{Metrics, Vocabulary, Watched};
-use duskgate::operation::Mode;
 use serde_json::Value;
+
+use crate::support::scrape;
 
 #[test]
 fn a_dashboard_loads_anywhere() {
@@ -135,21 +134,10 @@ fn expressions() -> Vec<(String, String)> {
     found
 }
 
-/// The labels of each series that a fresh proxy shows. Each vocabulary has a word here, so that its metric is there.
+/// The labels of each series that a fresh proxy shows.
 fn rendered_series() -> BTreeMap<String, BTreeSet<String>> {
-    let words = Vocabulary { malformed: &["word"], upstream_errors: &["word"], limits: &["word"] };
-    let metrics = Metrics::new(Clock::Real, &["127.0.0.1:8080".to_owned()], words);
-    metrics.servers(&["http://127.0.0.1:1".to_owned()]);
-    metrics.operations(vec![Watched {
-        operation: "operation".to_owned(),
-        mode: Mode::Observe,
-        mode_after_sunset: Mode::Gone,
-        success: 200,
-        deprecated_at: Clock::Real.now(),
-        sunset_at: None,
-    }]);
     let mut series = BTreeMap::<_, BTreeSet<_>>::new();
-    for line in metrics.render().lines().filter(|line| !line.starts_with('#')) {
+    for line in scrape::fresh().lines().filter(|line| !line.starts_with('#')) {
         let (name, labels) = line.split_once(['{', ' ']).expect("a series has a value");
         let labels = labels.rsplit_once('}').map_or("", |(labels, _)| labels);
         let names =

@@ -7,6 +7,7 @@ mod configuration;
 mod dashboards;
 mod layering;
 mod proxy;
+mod readme;
 mod rewrite;
 mod route_model;
 mod sandbox;

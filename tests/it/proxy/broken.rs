@@ -44,6 +44,7 @@ async fn a_body_that_is_shorter_than_its_length_is_cut() {
     let (text, end) = read(&program, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert_eq!(end, End::Reset, "{text:?}");
     assert!(text.is_empty() || text.contains("content-length: 10\r\n"), "{text:?}");
+    assert_eq!(program.metric("duskgate_upstream_errors_total", &[("kind", "closed")]).await, 1.0);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ pub mod backend;
 pub mod http;
 pub mod program;
 pub mod proxy;
+pub mod scrape;
 
 /// Runs a test's future to its end.
 pub fn run<T>(future: impl Future<Output = T>) -> T {
