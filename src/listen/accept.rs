@@ -27,10 +27,9 @@ pub async fn serve<H: Handler>(
 ) -> io::Result<()> {
     let socket = TcpListener::from_std(socket)?;
     let start = |(stream, address): (TcpStream, SocketAddr)| {
-        gate.enter(listener);
-        tokio::spawn(
-            Connection::new(stream, address, listener, Arc::clone(&handler), Arc::clone(&gate)).run(),
-        );
+        let pass = gate.enter(listener);
+        let connection = Connection::new(stream, address, listener, Arc::clone(&handler), Arc::clone(&gate));
+        tokio::spawn(connection.run(pass));
     };
     let accept_until_closed = async {
         loop {

@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
 
 use super::answer::{Answer, Sent};
+use super::gate::Pass;
 use super::incoming::Failure;
 use super::input::Input;
 use super::refusal::Refusal;
@@ -71,7 +72,14 @@ impl<H: Handler> Connection<H> {
         }
     }
 
-    pub async fn run(mut self) {
+    /// Serves the connection until it ends.
+    pub async fn run(mut self, _pass: Pass) {
+        self.converse().await;
+        // Not shut down but closed: where an answer broke off, the client must see a reset and no orderly end.
+        self.socket.forget();
+    }
+
+    async fn converse(&mut self) {
         let mut patience = self.limits.request_head;
         let mut limit = "request_head";
         while self.wait_for_request(patience, limit).await {
@@ -258,11 +266,5 @@ impl<H: Handler> Connection<H> {
             }
         })
         .await;
-    }
-}
-
-impl<H> Drop for Connection<H> {
-    fn drop(&mut self) {
-        self.gate.leave(self.listener);
     }
 }

@@ -96,13 +96,23 @@ impl Gate {
         true
     }
 
-    pub(super) fn enter(&self, listener: usize) {
+    /// Counts a connection in, until the pass is dropped.
+    pub(super) fn enter(self: &Arc<Self>, listener: usize) -> Pass {
         self.open.fetch_add(1, Ordering::AcqRel);
         self.metrics.connection_opened(listener);
+        Pass { gate: Arc::clone(self), listener }
     }
+}
 
-    pub(super) fn leave(&self, listener: usize) {
-        self.metrics.connection_closed(listener);
-        self.open.fetch_sub(1, Ordering::AcqRel);
+/// The count of one open connection.
+pub(super) struct Pass {
+    gate: Arc<Gate>,
+    listener: usize,
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        self.gate.metrics.connection_closed(self.listener);
+        self.gate.open.fetch_sub(1, Ordering::AcqRel);
     }
 }
