@@ -11,5 +11,6 @@ mod readme;
 mod rewrite;
 mod route_model;
 mod sandbox;
+mod strict;
 mod support;
 mod tokens_inspect;
