@@ -1,4 +1,5 @@
-//! Holds the README to the program: what its tables list exists, and what exists is listed.
+//! Holds the README to the program: what its tables list exists, what exists is listed, and
+//! its configurations load.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -44,10 +45,25 @@ fn the_readme_lists_every_command() {
     assert_eq!(listed, commands, "{help}");
 }
 
+#[test]
+fn the_configurations_of_the_readme_load() {
+    let text = readme();
+    let blocks: Vec<&str> =
+        text.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    let [whole, parts @ ..] = blocks.as_slice() else { panic!("no configuration") };
+    for part in parts.iter().chain([&""]) {
+        Config::read(Path::new("README.md"), &format!("{whole}{part}"), [])
+            .unwrap_or_else(|invalid| panic!("{invalid}: {part}"));
+    }
+}
+
+fn readme() -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
+}
+
 /// The rows of every table of the README whose head begins so.
 fn rows(head: &str) -> Vec<String> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let text = std::fs::read_to_string(file).unwrap();
+    let text = readme();
     let tables = text.split("\n\n").filter(|part| part.starts_with(head));
     let rows: Vec<_> = tables.flat_map(|table| table.lines().skip(2)).map(str::to_owned).collect();
     assert!(!rows.is_empty(), "no table {head}");
