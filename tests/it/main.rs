@@ -6,6 +6,7 @@ mod commands;
 mod configuration;
 mod dashboards;
 mod layering;
+mod memory;
 mod proxy;
 mod readme;
 mod rewrite;

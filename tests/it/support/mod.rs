@@ -2,6 +2,7 @@
 
 pub mod backend;
 pub mod http;
+pub mod nginx;
 pub mod program;
 pub mod proxy;
 pub mod scrape;

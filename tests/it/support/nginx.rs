@@ -1,0 +1,73 @@
+//! A real nginx as the backend, on a free port with a directory of its own. It stops when it is dropped.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// A running nginx that serves and stores files.
+pub struct Nginx {
+    pub address: SocketAddr,
+    child: Child,
+    directory: TempDir,
+}
+
+impl Nginx {
+    /// Starts it; `./tests/run` installs it.
+    #[track_caller]
+    pub fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let at = directory.path().display();
+        let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|kind| format!("{kind}_temp_path {at}/{kind};"))
+            .join(" ");
+        let text = format!(
+            "worker_processes 1; daemon off; pid {at}/pid; error_log {at}/error.log; user root;\n\
+             events {{ worker_connections 4096; }}\n\
+             http {{ access_log off; client_max_body_size 0; {temporary}\n\
+             server {{ listen {address} backlog=4096; root {at}/files; dav_methods PUT; }} }}\n"
+        );
+        // Only root may, and need, say whose the worker is.
+        let text = if is_root() { text } else { text.replace(" user root;", "") };
+        fs::create_dir(directory.path().join("files")).unwrap();
+        fs::write(directory.path().join("nginx.conf"), text).unwrap();
+        let program =
+            ["/usr/sbin/nginx", "/usr/bin/nginx"].into_iter().find(|path| fs::exists(path).unwrap());
+        let child = Command::new(program.expect("nginx is installed (Debian package nginx-light)"))
+            .arg("-c")
+            .arg(directory.path().join("nginx.conf"))
+            .args(["-e", "stderr"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let begin = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            assert!(begin.elapsed() < Duration::from_secs(20), "nginx does not listen");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Nginx { address, child, directory }
+    }
+
+    /// The directory of its files.
+    pub fn files(&self) -> PathBuf {
+        self.directory.path().join("files")
+    }
+}
+
+fn is_root() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    status.lines().any(|line| line.starts_with("Uid:\t0\t"))
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        // Killed outright, the master would leave its worker behind.
+        let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        let _ = self.child.wait();
+    }
+}
