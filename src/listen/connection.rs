@@ -110,16 +110,21 @@ impl<H: Handler> Connection<H> {
                 is_last_call = true;
                 self.deadline.set(LAST_CALL.min(patience));
             }
-            if self.input.poll_readable(cx).is_ready() {
-                return Poll::Ready(true);
+            // That there is something to read is a guess until it is read: a fresh socket counts as readable.
+            while self.input.poll_readable(cx).is_ready() {
+                match self.input.poll_read(cx, HEAD_ROOM) {
+                    Poll::Ready(Ok(1..)) => return Poll::Ready(Some(true)),
+                    Poll::Ready(_) => return Poll::Ready(Some(false)),
+                    Poll::Pending => self.input.release(),
+                }
             }
-            self.deadline.poll_over(cx).map(|()| false)
+            self.deadline.poll_over(cx).map(|()| None)
         })
         .await;
-        if !arrived && !is_last_call {
+        if arrived.is_none() && !is_last_call {
             self.gate.metrics.limit_hit(limit);
         }
-        arrived
+        arrived == Some(true)
     }
 
     /// One request and its answer.

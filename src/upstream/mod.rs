@@ -182,7 +182,9 @@ impl Upstream {
     /// A fresh connection, to the first server that accepts one.
     async fn connect(&self) -> Result<Box<Connection>, Failure> {
         let mut failure = None;
-        for server in self.in_turn() {
+        // All at once: one that fails now becomes a suspect, and would have another turn among them.
+        let servers: Vec<&Arc<Server>> = self.in_turn().collect();
+        for server in servers {
             match server.connect(&self.settings).await {
                 Ok(connection) => {
                     self.metrics.upstream_up(server.handle, true);
