@@ -5,10 +5,12 @@
 mod commands;
 mod configuration;
 mod dashboards;
+mod failures;
 mod layering;
 mod memory;
 mod proxy;
 mod readme;
+mod resend;
 mod rewrite;
 mod route_model;
 mod sandbox;

@@ -132,6 +132,12 @@ impl Backend {
         self.wait(|state| state.ended >= count);
     }
 
+    /// Waits until there have been so many connections.
+    #[track_caller]
+    pub fn connected(&self, count: usize) {
+        self.wait(|state| state.accepted >= count);
+    }
+
     /// Waits until there are so many requests.
     #[track_caller]
     pub fn received(&self, count: usize) {
@@ -187,6 +193,7 @@ fn accept<S: Fn(&mut Link) + Send + Sync + 'static>(
         state.streams.push(stream.try_clone().expect("a handle"));
         let number = state.accepted;
         state.accepted += 1;
+        shared.changed.notify_all();
         let mut link = Link { number, stream, unread: Vec::new(), shared: Arc::clone(shared) };
         let script = Arc::clone(script);
         std::thread::spawn(move || {

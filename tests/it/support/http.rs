@@ -5,10 +5,13 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::Mutex;
 
 /// No answer of a test takes longer.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -128,7 +131,8 @@ impl fmt::Debug for Response {
 
 /// One connection.
 pub struct Connection {
-    stream: TcpStream,
+    stream: OwnedReadHalf,
+    writer: Writer,
     unread: Vec<u8>,
     is_reset: bool,
 }
@@ -144,7 +148,9 @@ impl Connection {
     pub async fn to(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.expect("the server listens");
         stream.set_nodelay(true).expect("a socket option");
-        Connection { stream, unread: Vec::new(), is_reset: false }
+        let (stream, writing) = stream.into_split();
+        let writer = Writer(Arc::new(Mutex::new(writing)));
+        Connection { stream, writer, unread: Vec::new(), is_reset: false }
     }
 
     /// Sends a request and reads its response.
@@ -155,12 +161,17 @@ impl Connection {
 
     /// Writes bytes as they are. That the server closed meanwhile shows when reading.
     pub async fn write(&mut self, bytes: &[u8]) {
-        let _ = self.stream.write_all(bytes).await;
+        self.writer.write(bytes).await;
+    }
+
+    /// A second hand to write with, while this one reads.
+    pub fn writer(&self) -> Writer {
+        self.writer.clone()
     }
 
     /// Ends this side's half.
     pub async fn finish(&mut self) {
-        let _ = self.stream.shutdown().await;
+        let _ = self.writer.0.lock().await.shutdown().await;
     }
 
     /// Reads the response to a request of this method.
@@ -323,6 +334,17 @@ impl Connection {
                 Some(())
             }
         }
+    }
+}
+
+/// The writing side of a connection.
+#[derive(Clone)]
+pub struct Writer(Arc<Mutex<OwnedWriteHalf>>);
+
+impl Writer {
+    /// Writes bytes as they are; says whether the server still takes them.
+    pub async fn write(&mut self, bytes: &[u8]) -> bool {
+        self.0.lock().await.write_all(bytes).await.is_ok()
     }
 }
 
