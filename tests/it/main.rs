@@ -6,6 +6,7 @@ mod commands;
 mod configuration;
 mod dashboards;
 mod failures;
+mod differential;
 mod layering;
 mod memory;
 mod proxy;

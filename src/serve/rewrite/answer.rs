@@ -36,6 +36,12 @@ pub(super) fn refuses_credentials(answer: &Answer) -> bool {
         && auth_error != "tokenCaveatUnverified"
 }
 
+/// Whether a 401 says that there are no credentials, and so that nobody is let in without.
+pub(super) fn wants_credentials(answer: &Answer) -> bool {
+    let error = error(answer);
+    answer.status == StatusCode::UNAUTHORIZED && error["id"] == "unauthorized" && error["details"].is_null()
+}
+
 /// The answer as it is. Where it redirects to the path that was `called`, it is made to redirect to the caller's own.
 pub(super) fn pass(answer: Answer, called: &str, own: &str) -> Response<Body> {
     let Answer { status, mut headers, body, .. } = answer;

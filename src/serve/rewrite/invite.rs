@@ -242,6 +242,7 @@ impl Ask<'_> {
             // Reading it is refused for these reasons exactly where creating the token would be.
             StatusCode::NOT_FOUND if answer::says_not_found(&answer) => Looked::Settled(answer),
             StatusCode::UNAUTHORIZED if answer::refuses_credentials(&answer) => Looked::Settled(answer),
+            StatusCode::UNAUTHORIZED if answer::wants_credentials(&answer) => Looked::Settled(answer),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 Looked::Up { name: self.look_up_as_service().await, is_seen: true }
             }

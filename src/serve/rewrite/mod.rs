@@ -15,14 +15,14 @@ mod tests;
 use std::sync::Arc;
 
 use http::header::{
-    ACCEPT_ENCODING, CONNECTION, EXPECT, HeaderMap, HeaderName, RANGE, TE, TRAILER, TRANSFER_ENCODING,
-    UPGRADE,
+    ACCEPT, ACCEPT_ENCODING, CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, RANGE, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE,
 };
 use http::{Request, Response};
 use tokio::sync::Semaphore;
 
 use crate::body::Body;
-use crate::caller::Caller;
+use crate::caller::{CREDENTIAL_FIELDS, Caller};
 use crate::operation::{Family, Operation};
 use crate::reply;
 use crate::route::Call;
@@ -116,7 +116,19 @@ fn fields_of(headers: &HeaderMap) -> HeaderMap {
         let text = name.as_str();
         !LEFT_OUT.contains(name) && !text.starts_with("content-") && !text.starts_with("if-")
     };
-    let fields = headers.iter().filter(|(name, _)| goes_along(name));
+    let fields: HeaderMap = pick(headers, goes_along);
+    if fields.len() <= MOST_FIELDS {
+        return fields;
+    }
+    pick(&fields, |name| *name == HOST || *name == ACCEPT || CREDENTIAL_FIELDS.contains(name))
+}
+
+/// How many fields of the caller's go along. Onezone takes 100 (contract, section 1), and ours are a body's type and
+/// length; where there are more, only those go along that decide the answer.
+const MOST_FIELDS: usize = 98;
+
+fn pick(headers: &HeaderMap, is_wanted: impl Fn(&HeaderName) -> bool) -> HeaderMap {
+    let fields = headers.iter().filter(|(name, _)| is_wanted(name));
     fields.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 

@@ -1,12 +1,13 @@
 //! What a caller of a route that ignores its body sent with it. Onezone still judges whether it can be read (contract,
 //! section 5), so it is judged here by the same rules.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap};
 use http_body::Body as _;
-use serde::de::IgnoredAny;
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::body::{Body, Broken};
 
@@ -72,7 +73,7 @@ impl Payload {
     /// An empty body stands for an empty object.
     fn judge(bytes: Bytes) -> Payload {
         let is_json =
-            std::str::from_utf8(&bytes).is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok());
+            std::str::from_utf8(&bytes).is_ok_and(|text| serde_json::from_str::<Readable>(text).is_ok());
         if !bytes.is_empty() && !is_json {
             return Payload::Malformed(bytes);
         }
@@ -80,6 +81,58 @@ impl Payload {
             Some(b'{') | None => Payload::Object(bytes),
             Some(_) => Payload::NoObject(bytes),
         }
+    }
+}
+
+/// Any JSON of which each value can be had. serde's own `IgnoredAny` passes over strings that are no text and numbers
+/// that are none, which Onezone refuses.
+struct Readable;
+
+impl<'de> Deserialize<'de> for Readable {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Readable)
+    }
+}
+
+impl<'de> Visitor<'de> for Readable {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
+        while items.next_element::<Readable>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self, A::Error> {
+        while members.next_entry::<Readable, Readable>()?.is_some() {}
+        Ok(self)
     }
 }
 

@@ -182,13 +182,15 @@ fn a_missing_target_is_404_whoever_asks_and_whatever_they_may_not() {
 #[test]
 fn who_may_not_is_told_so_once_the_target_is_known_to_exist() {
     run(async {
-        for (refusal, status) in
-            [(refuses(401, "unauthorized"), 401), (refuses(403, "forbidden"), 403), (api_caveat(), 401)]
-        {
+        for (refusal, status) in [(refuses(403, "forbidden"), 403), (api_caveat(), 401)] {
             let backend = Backend::new(vec![(READ, refusal.clone()), (CREATE, refusal)]).await;
             assert_eq!(backend.call().await.status(), status);
             assert_eq!(backend.lines(), [READ, CREATE]);
         }
+        // Without credentials both say the same.
+        let backend = Backend::new(vec![(READ, refuses(401, "unauthorized"))]).await;
+        assert_eq!(backend.call().await.status(), 401);
+        assert_eq!(backend.lines(), [READ]);
     });
 }
 

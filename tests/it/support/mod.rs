@@ -5,9 +5,5 @@ pub mod http;
 pub mod nginx;
 pub mod program;
 pub mod proxy;
+pub mod relay;
 pub mod scrape;
-
-/// Runs a test's future to its end.
-pub fn run<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
-}

@@ -1,48 +1,118 @@
-//! The proxy in this process, on free ports.
+//! The proxy, in this process on free ports, and what its metrics say.
 
+#![allow(dead_code)]
+
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use duskgate::app::{self, Running};
+use duskgate::app;
 use duskgate::config::Config;
 use duskgate::log::{Access, AccessLog, Format, Settings};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
-/// The proxy. It is not stopped in order: its threads end with the test's process.
+use super::http::{Request, ask};
+
+/// How to configure a proxy beyond the least.
+#[derive(Clone, Debug, Default)]
+pub struct Setup<'a> {
+    /// The backend's origin.
+    pub backend: &'a str,
+    /// The service token.
+    pub service_token: Option<&'a str>,
+    /// More lines of `[upstream]`.
+    pub upstream: &'a str,
+    /// More lines of `[deprecation]`.
+    pub deprecation: &'a str,
+    /// More tables.
+    pub more: &'a str,
+}
+
+/// A running proxy.
 pub struct Proxy {
-    /// Where its clients connect.
     pub address: SocketAddr,
-    /// Where its admin listener is.
     pub admin: SocketAddr,
-    _running: Running,
-    _directory: tempfile::TempDir,
+    stop: oneshot::Sender<()>,
+    running: JoinHandle<()>,
+    _directory: TempDir,
 }
 
 impl Proxy {
-    /// Starts it in front of a backend. `more` is added to its configuration; `[upstream]` may stand in there.
-    pub async fn start(backend: &str, more: &str, service_token: Option<&str>) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let mut upstream = format!("[upstream]\nservers = [\"{backend}\"]\n");
-        if let Some(token) = service_token {
-            std::fs::write(directory.path().join("service.token"), token).unwrap();
-            upstream += "service_token_file = \"service.token\"\n";
-        }
-        let more = match more.strip_prefix("[upstream]\n") {
-            Some(rest) => format!("{upstream}{rest}"),
-            None => format!("{upstream}{more}"),
-        };
+    /// Starts one.
+    pub async fn with(setup: Setup<'_>) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let service_token = setup.service_token.map(|token| {
+            std::fs::write(directory.path().join("service.token"), token).expect("a file");
+            "service_token_file = \"service.token\""
+        });
         let text = format!(
-            "[[listener]]\naddress = \"127.0.0.1:0\"\n[admin]\naddress = \"127.0.0.1:0\"\n[runtime]\nthreads = 1\n\
-             [deprecation]\ndeprecated_at = 2020-06-01T00:00:00Z\n{more}"
+            r#"
+            [[listener]]
+            address = "127.0.0.1:0"
+            [admin]
+            address = "127.0.0.1:0"
+            [runtime]
+            threads = 1
+            [limits]
+            drain = "1s"
+            [upstream]
+            servers = ["{backend}"]
+            {service_token}
+            {upstream}
+            [deprecation]
+            deprecated_at = 2020-06-01T00:00:00Z
+            mode = "rewrite"
+            {deprecation}
+            {more}
+            "#,
+            backend = setup.backend,
+            service_token = service_token.unwrap_or_default(),
+            upstream = setup.upstream,
+            deprecation = setup.deprecation,
+            more = setup.more,
         );
-        let file: &Path = &directory.path().join("duskgate.toml");
-        let config = Config::read(file, &text, []).unwrap_or_else(|invalid| panic!("{invalid}"));
-        let silence = Settings { format: Format::Text, access: Access::Off };
-        let running = app::start(config, None, AccessLog::to(silence, std::io::sink())).await.unwrap();
-        Proxy {
-            address: running.listeners[0],
-            admin: running.admin,
-            _running: running,
-            _directory: directory,
-        }
+        let file = directory.path().join("duskgate.toml");
+        let config = Config::read(Path::new(&file), &text, []).unwrap_or_else(|invalid| panic!("{invalid}"));
+        let access = AccessLog::to(Settings { format: Format::Text, access: Access::Off }, std::io::sink());
+        let running = app::start(config, None, access).await.expect("free ports");
+        let (address, admin) = (running.listeners[0], running.admin);
+        let (stop, stopped) = oneshot::channel();
+        let running = tokio::spawn(running.until(async {
+            let _ = stopped.await;
+        }));
+        Proxy { address, admin, stop, running, _directory: directory }
+    }
+
+    /// The metrics now.
+    pub async fn metrics(&self) -> Metrics {
+        let response = ask(self.admin, &Request::new("GET", "/metrics")).await;
+        assert_eq!(response.status, 200, "{response:?}");
+        Metrics(response.text())
+    }
+
+    /// Stops it. A proxy that is not stopped ends with the process.
+    pub async fn stop(self) {
+        let _ = self.stop.send(());
+        self.running.await.expect("the proxy stops");
+    }
+}
+
+/// A scrape.
+pub struct Metrics(pub String);
+
+impl Metrics {
+    /// The value of each series of this metric, by its labels as they are written.
+    pub fn series(&self, metric: &str) -> BTreeMap<&str, f64> {
+        let lines = self.0.lines().filter_map(|line| line.strip_prefix(metric));
+        let series = lines.filter_map(|rest| rest.strip_prefix('{')?.rsplit_once("} "));
+        series.map(|(labels, value)| (labels, value.parse().expect("a number"))).collect()
+    }
+
+    /// The same without the zeros, as whole numbers.
+    pub fn counts(&self, metric: &str) -> BTreeMap<String, u64> {
+        let series = self.series(metric).into_iter().filter(|(_, value)| *value != 0.0);
+        series.map(|(labels, value)| (labels.to_owned(), value as u64)).collect()
     }
 }
