@@ -38,8 +38,14 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// An answer to a request by `method` in HTTP/1.1 or 1.0.
-    pub fn new(response: Response<Body>, method: &Method, version_1_1: bool, keep: bool) -> Self {
+    /// An answer to a request by `method` in HTTP/1.1 or 1.0, behind what is already to be written.
+    pub fn new(
+        mut out: BytesMut,
+        response: Response<Body>,
+        method: &Method,
+        version_1_1: bool,
+        keep: bool,
+    ) -> Self {
         let (mut parts, body) = response.into_parts();
         let (framing, body) = frame(method, parts.status, &mut parts.headers, body, version_1_1);
         let keep = keep && framing != Framing::Close;
@@ -51,21 +57,18 @@ impl Answer {
             (true, false) => Some("keep-alive"),
             (true, true) => None,
         };
-        let mut out = BytesMut::with_capacity(1024);
         write::response(&mut out, parts.status, &parts.headers, framing, persistence);
         Answer::of(out, body, framing, keep)
     }
 
     /// The head of a switch of protocols.
-    pub fn switch(response: &Response<Body>) -> Self {
-        let mut out = BytesMut::new();
+    pub fn switch(mut out: BytesMut, response: &Response<Body>) -> Self {
         write::interim(&mut out, response.status(), response.headers());
         Answer::of(out, Body::None, Framing::None, true)
     }
 
     /// The bare answer to what is no request.
-    pub fn refusal(status: StatusCode) -> Self {
-        let mut out = BytesMut::new();
+    pub fn refusal(mut out: BytesMut, status: StatusCode) -> Self {
         let headers = HeaderMap::from_iter([(DATE, date())]);
         write::response(&mut out, status, &headers, Framing::Length(0), Some("close"));
         Answer::of(out, Body::None, Framing::None, false)

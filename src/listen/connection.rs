@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::{Buf, BytesMut};
 use http::{Response, StatusCode};
 use socket2::SockRef;
 use tokio::net::TcpStream;
@@ -32,6 +33,8 @@ const LAST_CALL: Duration = Duration::from_millis(500);
 /// A connection.
 pub(super) struct Connection<H> {
     socket: OwnedWriteHalf,
+    /// What the socket had no room for when it was tried: the rest of interim responses.
+    unsent: BytesMut,
     input: Input,
     deadline: Arc<Deadline>,
     limits: Arc<Limits>,
@@ -63,6 +66,7 @@ impl<H: Handler> Connection<H> {
         Connection {
             input: Input::new(reading, Arc::clone(&deadline)),
             socket,
+            unsent: BytesMut::new(),
             deadline,
             limits: gate.limits(),
             address,
@@ -150,7 +154,7 @@ impl<H: Handler> Connection<H> {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS
             && let Some(tunnel) = response.extensions_mut().remove::<Tunnel>()
         {
-            let answer = Answer::switch(&response);
+            let answer = Answer::switch(self.unsent.split(), &response);
             return if let Sent::Broken = self.send(answer).await {
                 Next::Drop
             } else {
@@ -158,7 +162,8 @@ impl<H: Handler> Connection<H> {
             };
         }
         let keep = wants_to_keep && !self.gate.is_closed() && self.input.can_be_drained(expects_continue);
-        match self.send(Answer::new(response, &method, version_1_1, keep)).await {
+        let answer = Answer::new(self.unsent.split(), response, &method, version_1_1, keep);
+        match self.send(answer).await {
             Sent::Keep if self.input.drain().await => Next::Request,
             Sent::Keep | Sent::Close => Next::Close,
             Sent::Broken => Next::Drop,
@@ -173,8 +178,13 @@ impl<H: Handler> Connection<H> {
         std::future::poll_fn(|cx| {
             let answer = answering.as_mut().poll(cx);
             if let Some(bytes) = peer.interim.take() {
-                // Interim responses are few and small: one that the socket has no room for is lost, as they may be.
-                let _ = self.socket.try_write(&bytes);
+                self.unsent.extend_from_slice(&bytes);
+            }
+            if !self.unsent.is_empty()
+                && let Ok(written) = self.socket.try_write(&self.unsent)
+            {
+                // What is left goes out with the answer; a socket that fails says so then.
+                self.unsent.advance(written);
             }
             match answer {
                 Poll::Ready(response) => Poll::Ready(Some(response)),
@@ -247,7 +257,8 @@ impl<H: Handler> Connection<H> {
 
     async fn refuse(&mut self, refusal: Refusal) -> Next {
         refusal.count(&self.gate.metrics, self.listener);
-        match self.send(Answer::refusal(refusal.status())).await {
+        let answer = Answer::refusal(self.unsent.split(), refusal.status());
+        match self.send(answer).await {
             Sent::Broken => Next::Drop,
             Sent::Keep | Sent::Close => Next::Close,
         }
