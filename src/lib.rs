@@ -43,5 +43,6 @@ pub mod metrics;
 pub mod operation;
 pub mod http1;
 pub mod timer;
+pub mod thread;
 pub mod clock;
 pub mod body;

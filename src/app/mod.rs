@@ -3,6 +3,7 @@
 
 mod live;
 mod panel;
+mod stop;
 mod threads;
 
 use std::fmt;
@@ -23,6 +24,7 @@ use crate::log::AccessLog;
 use crate::metrics::{Metrics, Vocabulary};
 use crate::{admin, log, timer, upstream};
 pub use live::Live;
+pub use stop::Stop;
 use threads::Threads;
 
 /// How often pooled connections are looked through for those that have idled long enough.
@@ -169,20 +171,12 @@ pub async fn run(source: Source, announce: impl FnOnce(&Running)) -> Result<(), 
     let config = source.load()?;
     let access = log::install(&config.log);
     let system = |source| Failure::System { what: "listen for signals", source };
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
+    let stop = Stop::listen().map_err(system)?;
     let hangup = signal(SignalKind::hangup()).map_err(system)?;
     let running = start(config, Some(source), access).await?;
     announce(&running);
     let reloading = tokio::spawn(reload_on(hangup, Arc::clone(running.live())));
-    running
-        .until(async {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-        })
-        .await;
+    running.until(stop.requested()).await;
     reloading.abort();
     Ok(())
 }

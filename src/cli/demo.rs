@@ -12,10 +12,9 @@ use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::{NO, print};
-use crate::app::{self, Running};
+use crate::app::{self, Running, Stop};
 use crate::config::Config;
 use crate::log;
 use crate::sandbox::{self, Sandbox};
@@ -43,8 +42,7 @@ pub fn run(_: Demo) -> ExitCode {
 }
 
 async fn serve() -> anyhow::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let stop = Stop::listen()?;
     let settings = sandbox::Settings { legacy: false, ..sandbox::Settings::default() };
     let sandbox = sandbox::start(settings).await.context("cannot start the sandbox")?;
     let text = configuration(&sandbox.url);
@@ -53,14 +51,7 @@ async fn serve() -> anyhow::Result<()> {
     let running = app::start(config, None, access).await?;
     let story = tell(&sandbox, &running).await.context("cannot call the proxy")?;
     print(&story);
-    running
-        .until(async {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-        })
-        .await;
+    running.until(stop.requested()).await;
     Ok(())
 }
 

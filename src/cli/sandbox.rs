@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::{NO, print};
+use crate::app::Stop;
 use crate::sandbox::{Settings, start};
 
 const AFTER_HELP: &str = "\
@@ -35,8 +35,7 @@ pub struct Sandbox {
 /// Serves until a signal. Failing to listen is a failure while running.
 pub fn run(arguments: Sandbox) -> ExitCode {
     let settings = Settings { listen: arguments.listen, legacy: !arguments.no_legacy, ..Settings::default() };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    match runtime.and_then(|runtime| runtime.block_on(serve(settings))) {
+    match super::block_on(serve(settings)).flatten() {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: cannot run the sandbox on {}: {error}", arguments.listen);
@@ -46,16 +45,12 @@ pub fn run(arguments: Sandbox) -> ExitCode {
 }
 
 async fn serve(settings: Settings) -> io::Result<ExitCode> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let stop = Stop::listen()?;
     let sandbox = start(settings).await?;
     let code = print(&format!("{:#}\n", sandbox.to_json()));
     if code != ExitCode::SUCCESS {
         return Ok(code);
     }
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+    stop.requested().await;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,8 +1,9 @@
 //! The cells that hold counts: atomics, spread over shards so that two threads do not write to one cache line.
 
-use std::cell::Cell;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crate::thread;
 
 /// How many shards there are. Threads beyond that share one, which costs speed and never a count.
 const SHARDS: usize = 32;
@@ -21,7 +22,7 @@ impl<T: Default> Sharded<T> {
 
     /// The shard of this thread.
     pub fn here(&self) -> &T {
-        &self.0[thread_number() % SHARDS].get_or_init(Box::default).0
+        &self.0[thread::number() % SHARDS].get_or_init(Box::default).0
     }
 
     /// Every shard that was used.
@@ -115,17 +116,4 @@ impl Observed {
     pub fn count(&self) -> u64 {
         self.buckets.iter().sum()
     }
-}
-
-fn thread_number() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static NUMBER: Cell<usize> = const { Cell::new(usize::MAX) };
-    }
-    NUMBER.with(|number| {
-        if number.get() == usize::MAX {
-            number.set(NEXT.fetch_add(1, Relaxed));
-        }
-        number.get()
-    })
 }

@@ -1,8 +1,7 @@
 //! Idle connections to one server, last in first out and a stack for each thread: a connection is used by the thread
 //! that opened it, so nothing is shared, and the lock is never waited for.
 
-use std::cell::Cell;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use rustls::ClientConfig;
 use super::connect::{self, Connection};
 use super::{Failure, Origin, Settings};
 use crate::metrics::{self, Metrics};
-use crate::timer;
+use crate::{thread, timer};
 
 /// How many stacks there are; threads beyond that share one.
 const STACKS: usize = 64;
@@ -119,23 +118,10 @@ impl Server {
     }
 
     fn stack(&self) -> &Mutex<Stack> {
-        &self.stacks[thread_number() % STACKS]
+        &self.stacks[thread::number() % STACKS]
     }
 }
 
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn thread_number() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static NUMBER: Cell<usize> = const { Cell::new(usize::MAX) };
-    }
-    NUMBER.with(|number| {
-        if number.get() == usize::MAX {
-            number.set(NEXT.fetch_add(1, Ordering::Relaxed));
-        }
-        number.get()
-    })
 }
