@@ -36,6 +36,8 @@ pub(super) struct Connection<H> {
     /// What the socket had no room for when it was tried: the rest of interim responses.
     unsent: BytesMut,
     input: Input,
+    /// Empty between requests.
+    interim: Interim,
     deadline: Arc<Deadline>,
     limits: Arc<Limits>,
     address: SocketAddr,
@@ -67,6 +69,7 @@ impl<H: Handler> Connection<H> {
             input: Input::new(reading, Arc::clone(&deadline)),
             socket,
             unsent: BytesMut::new(),
+            interim: Interim::wanted(),
             deadline,
             limits: gate.limits(),
             address,
@@ -87,7 +90,7 @@ impl<H: Handler> Connection<H> {
         let mut patience = self.limits.request_head;
         let mut limit = "request_head";
         while self.wait_for_request(patience, limit).await {
-            self.limits = self.gate.limits();
+            self.gate.refresh(&mut self.limits);
             (patience, limit) = (self.limits.client_idle, "client_idle");
             match Box::pin(self.exchange()).await {
                 Next::Request => {}
@@ -141,7 +144,7 @@ impl<H: Handler> Connection<H> {
         let (version_1_1, expects_continue) = (head.version_1_1, head.expects_continue);
         let wants_to_keep = head.keep_alive;
         let method = head.method.clone();
-        let interim = if version_1_1 { Interim::wanted() } else { Interim::unwanted() };
+        let interim = if version_1_1 { self.interim.clone() } else { Interim::unwanted() };
         let peer = Peer { address: self.address, listener: self.listener, interim };
         let Some(mut response) = self.handle(head, &peer).await else { return Next::Drop };
 

@@ -62,6 +62,14 @@ impl Gate {
         self.draining.load(Ordering::Acquire)
     }
 
+    /// Takes up the limits in force, if they are others than these.
+    pub(super) fn refresh(&self, limits: &mut Arc<Limits>) {
+        let current = self.limits.load();
+        if !Arc::ptr_eq(&current, limits) {
+            *limits = Arc::clone(&current);
+        }
+    }
+
     /// How many connections are open.
     pub fn open(&self) -> usize {
         self.open.load(Ordering::Acquire)
