@@ -36,6 +36,13 @@ fn measure() -> Result<(), String> {
     let (rounds, seconds) = (setting("BENCH_ROUNDS", 7), setting("BENCH_SECONDS", 2));
     let connections = setting("BENCH_CONNECTIONS", 64);
     let peers = Peers::start()?;
+    // First, while no memory is left over from the load.
+    let idle = 1_000;
+    println!("{idle} idle keep-alive connections, each after one request: resident memory");
+    for peer in [&peers.nginx, &peers.duskgate] {
+        let each = idle_memory(peer, idle)?;
+        println!("  {:<9}{each:6.2} KiB each", peer.name);
+    }
     println!(
         "small keep-alive GET, {connections} connections, {rounds} rounds of {seconds} s: CPU time a request"
     );
@@ -51,13 +58,6 @@ fn measure() -> Result<(), String> {
     }
     ratios.sort_by(f64::total_cmp);
     println!("  median ratio {:.3} (wanted: at most 1.10)", ratios[ratios.len() / 2]);
-
-    let idle = 1_000;
-    println!("{idle} idle keep-alive connections, each after one request: resident memory");
-    for peer in [&peers.nginx, &peers.duskgate] {
-        let each = idle_memory(peer, idle)?;
-        println!("  {:<9}{each:6.2} KiB each", peer.name);
-    }
     Ok(())
 }
 
