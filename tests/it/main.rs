@@ -5,8 +5,9 @@
 mod commands;
 mod configuration;
 mod dashboards;
-mod failures;
 mod differential;
+mod failures;
+mod headers;
 mod layering;
 mod memory;
 mod proxy;

@@ -1,8 +1,8 @@
 //! Answers of the backend, read for what they mean and turned into responses.
 
 use http::header::{
-    ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, ETAG, HeaderMap, HeaderValue, LAST_MODIFIED, LOCATION,
-    TRANSFER_ENCODING,
+    ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_ENCODING, CONTENT_LENGTH, ETAG, HeaderMap,
+    HeaderValue, LAST_MODIFIED, LOCATION, TRANSFER_ENCODING,
 };
 use http::{Response, StatusCode};
 use serde_json::Value;
@@ -60,8 +60,8 @@ pub(super) fn pass(answer: Answer, called: &str, own: &str) -> Response<Body> {
     response
 }
 
-/// A reply of ours with the fields of the backend's answer that are not about its content: `date`, `server`, and what
-/// the deployment sets on all answers.
+/// A reply of ours with the fields of the backend's answer that are not about its content: `date`, `server`, CORS, and
+/// what the deployment sets on all answers.
 pub(super) fn instead(backend: HeaderMap, mut reply: Response<Body>) -> Response<Body> {
     let own = std::mem::replace(reply.headers_mut(), backend);
     let headers = reply.headers_mut();
@@ -70,7 +70,7 @@ pub(super) fn instead(backend: HeaderMap, mut reply: Response<Body>) -> Response
     {
         headers.remove(name);
     }
-    for (name, value) in &own {
+    for (name, value) in own.iter().filter(|(name, _)| *name != ACCESS_CONTROL_ALLOW_ORIGIN) {
         headers.insert(name, value.clone());
     }
     reply

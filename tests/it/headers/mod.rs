@@ -1,0 +1,148 @@
+//! One loop runs the same test over every way in which a call of a deprecated operation can be answered: the fields about
+//! the deprecation are there to the byte, merged with what the backend sent, and the call is counted once under the
+//! right labels.
+
+mod dress;
+mod scenes;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use duskgate::body::Body;
+use duskgate::clock::Clock;
+use duskgate::config::Config;
+use duskgate::http1::Interim;
+use duskgate::listen::Peer;
+use duskgate::log::{Access, AccessLog, Format, Settings};
+use duskgate::metrics::{Metrics, Vocabulary, Watched};
+use duskgate::operation::Mode;
+use duskgate::pipeline::Pipeline;
+use duskgate::policy::{AfterSunset, Book};
+use duskgate::upstream::Upstream;
+use http::{HeaderMap, Request};
+
+use crate::support::proxy;
+use dress::{BACKENDS, Fields, TERMS, Terms};
+use scenes::{Scene, scenes};
+
+#[tokio::test]
+async fn every_answer_is_dressed_and_counted_once_whoever_made_it() {
+    let mut answers = 0;
+    for scene in scenes() {
+        for terms in TERMS {
+            for fields in BACKENDS {
+                if scene.takes(terms, fields) {
+                    check(&scene, terms, fields).await;
+                    answers += 1;
+                }
+            }
+        }
+    }
+    assert!(answers >= 200, "only {answers} answers");
+}
+
+async fn check(scene: &Scene, terms: &Terms, fields: &Fields) {
+    let backend = scene.backend(fields);
+    let address = backend.as_ref().map_or("127.0.0.1:1".to_owned(), |backend| backend.address.to_string());
+    let clock = Clock::Fixed(scene.now.parse().expect("a moment"));
+    let (pipeline, metrics) = pipeline(&address, scene, terms, clock);
+    let title = format!("{}, {}, backend with {}", scene.name, terms.name, fields.name);
+
+    let response = pipeline.handle(scene.request(), &peer()).await;
+    let (parts, body) = response.into_parts();
+    body.collect(1 << 20).await.unwrap_or_else(|broken| panic!("{title}: {broken}"));
+
+    assert_eq!(parts.status, scene.status, "{title}");
+    let sent = if scene.shows_backend { fields } else { Fields::OURS };
+    let mut expected = dress::expected(scene.operation, terms, sent);
+    expected.extend(scene.extra.iter().map(|line| (*line).to_owned()));
+    assert_eq!(seen(&parts.headers), expected, "{title}");
+
+    let metrics = proxy::Metrics(metrics.render());
+    let labels = format!(
+        "operation=\"{}\",mode=\"{}\",phase=\"{}\",code=\"{}\"",
+        scene.operation, scene.answered_by, scene.phase, scene.status
+    );
+    let counted = metrics.counts("duskgate_deprecated_requests_total");
+    assert_eq!(counted.into_iter().collect::<Vec<_>>(), [(labels, 1)], "{title}");
+    let requests = metrics.counts("duskgate_http_requests_total").into_iter().collect::<Vec<_>>();
+    let [(labels, 1)] = &requests[..] else { panic!("{title}: {requests:?}") };
+    assert!(labels.contains("route=\"deprecated\""), "{title}: {labels}");
+}
+
+/// The fields about the deprecation, in the order of their names, each in the order of its lines.
+fn seen(headers: &HeaderMap) -> Vec<String> {
+    let line = |name: &str, value: &http::HeaderValue| format!("{name}: {}", value.to_str().unwrap());
+    dress::NAMES
+        .iter()
+        .flat_map(|name| headers.get_all(*name).iter().map(|value| line(name, value)).collect::<Vec<_>>())
+        .collect()
+}
+
+fn peer() -> Peer {
+    Peer { address: SocketAddr::from(([192, 0, 2, 7], 40000)), listener: 0, interim: Interim::wanted() }
+}
+
+/// The pipeline of a configuration, at a moment.
+fn pipeline(backend: &str, scene: &Scene, terms: &Terms, clock: Clock) -> (Pipeline, Arc<Metrics>) {
+    let text = format!(
+        r#"
+        [upstream]
+        servers = ["http://{backend}"]
+        response_timeout = "{patience}"
+        [deprecation]
+        deprecated_at = 2020-06-01T00:00:00Z
+        {terms}
+        {deprecation}
+        [[operation]]
+        id = "list_legacy_reports"
+        method = "GET"
+        path = "/api/v1/reports/{{id}}"
+        successor = ["/api/v2/reports/{{id}}"]
+        {more}
+        "#,
+        patience = scene.patience(),
+        terms = terms.lines,
+        deprecation = scene.deprecation,
+        more = scene.more,
+    );
+    let config =
+        Config::read(Path::new("duskgate.toml"), &text, []).unwrap_or_else(|invalid| panic!("{invalid}"));
+    let metrics = Arc::new(Metrics::new(clock, &["127.0.0.1:0".to_owned()], Vocabulary::default()));
+    metrics.operations(watched(&config.book));
+    let upstream = Arc::new(Upstream::new(config.upstream, Arc::clone(&metrics)).unwrap());
+    let silence = Settings { format: Format::Text, access: Access::Off };
+    let log = AccessLog::to(silence, std::io::sink());
+    (Pipeline::new(config.book, upstream, Arc::clone(&metrics), log, clock), metrics)
+}
+
+fn watched(book: &Book) -> Vec<Watched> {
+    let watch = |entry: &duskgate::policy::Entry| Watched {
+        operation: entry.operation.id.clone(),
+        mode: entry.mode,
+        mode_after_sunset: match entry.after_sunset {
+            AfterSunset::Gone => Mode::Gone,
+            AfterSunset::Serve => entry.mode,
+        },
+        success: entry.operation.success,
+        deprecated_at: entry.schedule.deprecated(),
+        sunset_at: entry.schedule.sunset(),
+    };
+    book.entries.iter().map(watch).collect()
+}
+
+/// A request of a scene.
+fn request(method: &str, path: &str, fields: &[(&str, &str)], body: &'static str) -> Request<Body> {
+    let mut request = Request::builder().method(method).uri(path).header("host", "onezone.example.com");
+    for (name, value) in fields {
+        request = request.header(*name, *value);
+    }
+    let body = if body.is_empty() {
+        Body::None
+    } else {
+        request = request.header("content-length", body.len());
+        Body::full(body)
+    };
+    request.body(body).expect("a request")
+}
