@@ -18,4 +18,5 @@ mod route_model;
 mod sandbox;
 mod strict;
 mod support;
+mod tls;
 mod tokens_inspect;

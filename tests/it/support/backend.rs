@@ -8,8 +8,10 @@ use std::any::Any;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// Nothing that a script or a test waits for takes longer.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -82,11 +84,28 @@ impl Received {
 impl Backend {
     /// A backend that does this with each connection.
     pub fn new(script: impl Fn(&mut Link) + Send + Sync + 'static) -> Self {
+        Backend::over(|stream| Box::new(stream), script)
+    }
+
+    /// A backend that speaks TLS.
+    pub fn tls(config: ServerConfig, script: impl Fn(&mut Link) + Send + Sync + 'static) -> Self {
+        let config = Arc::new(config);
+        let wrap = move |stream| -> Box<dyn Wire> {
+            let session = ServerConnection::new(Arc::clone(&config)).expect("a TLS session");
+            Box::new(StreamOwned::new(session, stream))
+        };
+        Backend::over(wrap, script)
+    }
+
+    fn over(
+        wrap: impl Fn(TcpStream) -> Box<dyn Wire> + Send + 'static,
+        script: impl Fn(&mut Link) + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
         let shared = Arc::new(Shared::default());
         let (accepting, script) = (Arc::clone(&shared), Arc::new(script));
-        std::thread::spawn(move || accept(&listener, &accepting, &script));
+        std::thread::spawn(move || accept(&listener, &accepting, &wrap, &script));
         Backend { address, shared }
     }
 
@@ -155,7 +174,7 @@ impl Backend {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.shared.state.lock().unwrap()
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -180,6 +199,7 @@ impl Drop for Backend {
 fn accept<S: Fn(&mut Link) + Send + Sync + 'static>(
     listener: &TcpListener,
     shared: &Arc<Shared>,
+    wrap: &dyn Fn(TcpStream) -> Box<dyn Wire>,
     script: &Arc<S>,
 ) {
     while let Ok((stream, _)) = listener.accept() {
@@ -190,15 +210,17 @@ fn accept<S: Fn(&mut Link) + Send + Sync + 'static>(
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket option");
         stream.set_write_timeout(Some(PATIENCE)).expect("a socket option");
         stream.set_nodelay(true).expect("a socket option");
+        let handle = stream.try_clone().expect("a handle");
         state.streams.push(stream.try_clone().expect("a handle"));
         let number = state.accepted;
         state.accepted += 1;
         shared.changed.notify_all();
+        let stream = wrap(stream);
         let mut link = Link { number, stream, unread: Vec::new(), shared: Arc::clone(shared) };
         let script = Arc::clone(script);
         std::thread::spawn(move || {
             let outcome = catch_unwind(AssertUnwindSafe(|| script(&mut link)));
-            let _ = link.stream.shutdown(Shutdown::Both);
+            let _ = handle.shutdown(Shutdown::Both);
             let mut state = link.shared.state.lock().unwrap();
             state.ended += 1;
             if let Err(panic) = outcome
@@ -211,11 +233,42 @@ fn accept<S: Fn(&mut Link) + Send + Sync + 'static>(
     }
 }
 
+/// What carries the bytes.
+trait Wire: Read + Write + Send {
+    /// Ends this side's half, in order.
+    fn finish(&mut self);
+
+    /// The name that the client asked for, in TLS.
+    fn server_name(&self) -> Option<String>;
+}
+
+impl Wire for TcpStream {
+    fn finish(&mut self) {
+        let _ = self.shutdown(Shutdown::Write);
+    }
+
+    fn server_name(&self) -> Option<String> {
+        None
+    }
+}
+
+impl Wire for StreamOwned<ServerConnection, TcpStream> {
+    fn finish(&mut self) {
+        self.conn.send_close_notify();
+        let _ = self.flush();
+        self.sock.finish();
+    }
+
+    fn server_name(&self) -> Option<String> {
+        self.conn.server_name().map(str::to_owned)
+    }
+}
+
 /// One connection, in the hands of a script. It is closed when the script ends.
 pub struct Link {
     /// Which connection, counted from 0.
     pub number: usize,
-    stream: TcpStream,
+    stream: Box<dyn Wire>,
     unread: Vec<u8>,
     shared: Arc<Shared>,
 }
@@ -271,7 +324,7 @@ impl Link {
 
     /// Writes bytes. That the proxy has closed meanwhile is no failure of the script.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        let _ = self.stream.write_all(bytes.as_ref());
+        let _ = self.stream.write_all(bytes.as_ref()).and_then(|()| self.stream.flush());
     }
 
     /// Writes bytes until the proxy takes no more; says whether it took them all.
@@ -281,7 +334,12 @@ impl Link {
 
     /// Ends this side's half.
     pub fn finish(&mut self) {
-        let _ = self.stream.shutdown(Shutdown::Write);
+        self.stream.finish();
+    }
+
+    /// The name that the client asked for, in TLS, once it has sent something.
+    pub fn server_name(&self) -> Option<String> {
+        self.stream.server_name()
     }
 
     /// Waits for the connection's end; returns what came before it.
