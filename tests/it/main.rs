@@ -9,6 +9,8 @@ mod differential;
 mod failures;
 mod headers;
 mod layering;
+mod lifecycle;
+mod logs;
 mod memory;
 mod proxy;
 mod readme;

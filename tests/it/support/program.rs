@@ -8,6 +8,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -108,6 +109,7 @@ impl Setup {
         let (mut program, ready) = Program::spawn(self);
         assert_eq!(ready, None, "the program started");
         let status = program.ended();
+        program.log_ended();
         (status.code(), program.log())
     }
 }
@@ -128,6 +130,7 @@ pub struct Program {
 struct Log {
     text: Mutex<String>,
     grown: Condvar,
+    is_whole: AtomicBool,
 }
 
 impl Program {
@@ -253,6 +256,14 @@ impl Program {
         self.log.text.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Waits until the log is whole; the program must have ended.
+    pub fn log_ended(&self) {
+        let mut text = self.log.text.lock().unwrap();
+        while !self.log.is_whole.load(Ordering::Acquire) {
+            text = self.log.grown.wait_timeout(text, Duration::from_millis(20)).unwrap().0;
+        }
+    }
+
     /// Waits until a line of the log holds all these texts, and returns it.
     #[track_caller]
     pub fn logged(&self, texts: &[&str]) -> String {
@@ -277,6 +288,8 @@ impl Log {
             self.grown.notify_all();
             line.clear();
         }
+        self.is_whole.store(true, Ordering::Release);
+        self.grown.notify_all();
     }
 }
 
