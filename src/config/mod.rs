@@ -141,6 +141,10 @@ impl Config {
         if self.threads != other.threads {
             changed.push("runtime.threads changed".to_owned());
         }
+        // Events keep the form in which they began.
+        if self.log.format != other.log.format {
+            changed.push("log.format changed".to_owned());
+        }
         changed.iter().map(|what| format!("{what}; restart needed")).collect()
     }
 

@@ -563,7 +563,7 @@ fn unknown_names_and_bad_values_in_the_environment_name_the_variable() {
 #[test]
 fn what_needs_a_restart_is_named() {
     let old = read(&whole("", ""), &[]).unwrap();
-    let same = read(&whole("[log]\nformat = \"json\"", ""), &[]).unwrap();
+    let same = read(&whole("[log]\naccess = \"all\"", ""), &[]).unwrap();
     assert_eq!(old.restart_needed(&same), Vec::<String>::new());
 
     let new = "[[listener]]\naddress = \"[::1]:1\"\n[[listener]]\naddress = \"[::1]:2\"\n[admin]\naddress = \"[::1]:3\"\n[runtime]\nthreads = 1";

@@ -108,7 +108,8 @@ async fn what_needs_a_restart_is_refused_by_name_and_nothing_else_changes() {
     let setup = Setup::before(backend.address);
     let program = setup.clone().deprecation("mode = \"observe\"").start();
     let gone = setup.clone().deprecation("mode = \"gone\"");
-    let text = gone.to_toml().replacen("127.0.0.1:0", "127.0.0.2:0", 2) + "\n[runtime]\nthreads = 7\n";
+    let text = gone.to_toml().replacen("127.0.0.1:0", "127.0.0.2:0", 2)
+        + "\n[runtime]\nthreads = 7\n[log]\nformat = \"json\"\n";
     std::fs::write(program.config_file(), text).unwrap();
     let response = program.command("/reload").await;
     assert_eq!(response.status, 422);
@@ -118,6 +119,7 @@ async fn what_needs_a_restart_is_refused_by_name_and_nothing_else_changes() {
             "listener[0].address changed; restart needed",
             "admin.address changed; restart needed",
             "runtime.threads changed; restart needed",
+            "log.format changed; restart needed",
         ]
     );
     assert_eq!(program.ask(&call()).await.status, 200);
