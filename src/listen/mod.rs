@@ -9,10 +9,13 @@
 //! - *correctness*: both need the strict framing of heads, lengths, chunks and trailers. (a) must also keep in step
 //!   with a second parser that disagrees with it by design, and carry interim responses around it; in (b) there is one
 //!   reading of each byte, and what was read is what is forwarded.
-//! - *lines*: the strict framing is `http1/` either way. (b) adds this room's connection loop; (a) adds the guard, the
-//!   interleaving of interim responses with hyper's writes, and the bookkeeping of where hyper is.
-//! - *CPU and memory*: measured in `benches/`; see the README's table. An idle connection keeps no buffer at all, and
-//!   head and small body leave in one system call.
+//! - *lines*: the strict framing is `http1/` either way, 1,300 lines. (b) adds this room's connection loop, 1,200; (a)
+//!   adds the guard, the interleaving of interim responses with hyper's writes, and the bookkeeping of where hyper is.
+//! - *CPU*: (b) makes four system calls a small GET, the least there can be, and costs 1.05 of nginx (median of 7
+//!   rounds of `cargo bench --bench proxy`, 16 to 20 us each on a shared machine). hyper on both sides was measured
+//!   beforehand at 0.97 to 1.13, without any guard.
+//! - *memory*: an idle connection of (b) keeps no buffer, 2.3 KiB in the same bench, nginx 1.0. hyper keeps its read
+//!   buffer and the whole service, 20 to 34 KiB, and (a) would keep them too.
 //!
 //! So (b): httparse splits heads, `http1/` judges them, this room owns the connection. hyper serves the admin listener
 //! and the sandbox, where its leniency harms nobody.
@@ -26,8 +29,6 @@ mod incoming;
 mod input;
 mod refusal;
 mod switch;
-#[cfg(test)]
-mod tests;
 
 use std::future::Future;
 use std::net::SocketAddr;

@@ -18,8 +18,6 @@ pub mod hygiene;
 mod pool;
 mod settings;
 mod tls;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
