@@ -115,7 +115,9 @@ fn by_password(store: &Store, encoded: &str) -> Result<Subject, Fault> {
 fn service_reaches(entry: &str, operation: &str, kind: &str) -> bool {
     match entry.split_once('-').map(|(service, _)| service) {
         Some("ozw") => true,
-        Some("opw") => operation == "get" && matches!(kind, "user" | "group" | "provider"),
+        Some("opw") => {
+            operation == "get" && matches!(kind, "user" | "group" | "space" | "provider" | "atm_inventory")
+        }
         Some("opp" | "ozp") => operation == "get" && matches!(kind, "user" | "cluster" | "provider"),
         _ => false,
     }

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 
+use super::kinds::Kind;
 use super::store::Store;
 use crate::token::{Caveat, Filter, Interface, Subject, Token, Type};
 
@@ -84,8 +85,10 @@ fn is_or_covers(entry: &str, value: &str) -> bool {
 
 fn consumer_is(store: &Store, entry: &str, consumer: &Subject) -> bool {
     match (entry.strip_prefix("grp-"), consumer) {
-        (Some("*"), Subject::User(user)) => store.groups.keys().any(|group| store.is_member(group, user)),
-        (Some(group), Subject::User(user)) => store.is_member(group, user),
+        (Some("*"), Subject::User(user)) => {
+            store.all(Kind::Group).keys().any(|group| store.is_member(Kind::Group, group, user))
+        }
+        (Some(group), Subject::User(user)) => store.is_member(Kind::Group, group, user),
         (Some(_), Subject::Provider(_)) => false,
         (None, consumer) => is_or_covers(entry, &consumer.to_string()),
     }

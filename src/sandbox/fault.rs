@@ -219,13 +219,14 @@ pub fn caveat_unknown(text: &str) -> Fault {
 }
 
 pub fn not_an_access_token(received: &Type) -> Fault {
-    let text = format!("Expected an access token, but received a(n) {}.", super::kinds::printable(received));
+    let text =
+        format!("Expected an access token, but received a(n) {}.", super::wording::printable(received));
     Fault::new(400, "notAnAccessToken", text).with(json!({ "received": received.to_json() }))
 }
 
 pub fn not_an_identity_token(received: &Type) -> Fault {
     let text =
-        format!("Expected an identity token, but received a(n) {}.", super::kinds::printable(received));
+        format!("Expected an identity token, but received a(n) {}.", super::wording::printable(received));
     Fault::new(400, "notAnIdentityToken", text).with(json!({ "received": received.to_json() }))
 }
 
@@ -233,8 +234,8 @@ pub fn not_an_identity_token(received: &Type) -> Fault {
 pub fn not_an_invite_token(expected: &str, received: &Type) -> Fault {
     let text = format!(
         "Expected an invitation token of type '{}', but received a(n) {}.",
-        super::kinds::snake_case(expected),
-        super::kinds::printable(received)
+        super::wording::snake_case(expected),
+        super::wording::printable(received)
     );
     Fault::new(400, "notAnInviteToken", text)
         .with(json!({ "expectedInviteType": expected, "received": received.to_json() }))

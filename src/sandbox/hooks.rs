@@ -14,6 +14,7 @@ const REMEMBERED: usize = 10_000;
 pub struct Hooks {
     breaker: AtomicBool,
     refused_names: AtomicU32,
+    restricted: AtomicBool,
     delays: Mutex<HashMap<String, Duration>>,
     requests: Mutex<Vec<String>>,
 }
@@ -38,6 +39,17 @@ impl Hooks {
     pub fn refuses_name(&self) -> bool {
         let less_one = |count: u32| count.checked_sub(1);
         self.refused_names.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less_one).is_ok()
+    }
+
+    /// Sets the policy about registering Oneproviders: when restricted, it takes an administrative privilege to invite one
+    /// even for oneself. It is open at first.
+    pub fn restrict_registration(&self, restricted: bool) {
+        self.restricted.store(restricted, Ordering::SeqCst);
+    }
+
+    /// Whether registering Oneproviders is restricted.
+    pub fn registration_is_restricted(&self) -> bool {
+        self.restricted.load(Ordering::SeqCst)
     }
 
     /// Delays the answers to `request` (`POST /user/tokens/named`, the path under the API's base), each after its work

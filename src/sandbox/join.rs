@@ -4,39 +4,73 @@
 use super::answer::Answer;
 use super::caveats::{ONEZONE, Setting};
 use super::fault::{self, Fault};
+use super::kinds::Kind;
 use super::privileges::{self, Privileges};
 use super::request::Call;
 use super::store::Store;
-use super::{groups, kinds, tokens, values, verify};
+use super::{invites, links, members, tokens, values, verify};
 use crate::token::{InviteType, Persistence, Token, Type};
 
-/// Whether the caller may take the group in the path into another one.
-pub fn may_take_group(store: &Store, call: &Call) -> bool {
-    call.auth.user().is_some_and(|user| {
-        store.has_privilege(call.id("id"), user, "group_add_parent")
-            || store.is_admin(user, &["oz_groups_add_relationships"])
-    })
+/// Whether the caller may take the group in the path into one of this kind.
+pub fn may_take_group(kind: Kind, store: &Store, call: &Call) -> bool {
+    is_user_and_may(Kind::Group, store, call, kind.facts().joins)
 }
 
-/// `POST /user/groups/join`.
-pub fn user_to_group(store: &mut Store, call: &Call) -> Result<Answer, Fault> {
+/// Whether the caller may take the space in the path into a harvester.
+pub fn may_take_space(_: Kind, store: &Store, call: &Call) -> bool {
+    is_user_and_may(Kind::Space, store, call, "space_add_harvester")
+}
+
+/// Whether the caller may let the harvester in the path take in a space.
+pub fn may_take_harvester(_: Kind, store: &Store, call: &Call) -> bool {
+    is_user_and_may(Kind::Harvester, store, call, "harvester_add_space")
+}
+
+/// `POST /user/spaces/join`.
+pub fn user(kind: Kind, store: &mut Store, call: &Call) -> Result<Answer, Fault> {
     let user = call.auth.user().ok_or_else(fault::forbidden)?;
-    let group = consume(store, call, InviteType::UserJoinGroup, |store, group, privileges| {
-        groups::link_user(store, group, user, privileges)
+    let joined = consume(store, call, kind.facts().invites_user, |store, target, privileges| {
+        members::link_user(kind, store, target, user, privileges)
     })?;
-    Ok(Answer::created(Some(format!("/user/groups/{group}")), None))
+    Ok(Answer::created(Some(format!("/user/{}/{joined}", kind.facts().plural)), None))
 }
 
-/// `POST /groups/{id}/parents/join`.
-pub fn group_to_group(store: &mut Store, call: &Call) -> Result<Answer, Fault> {
-    let child = call.id("id");
-    let group = consume(store, call, InviteType::GroupJoinGroup, |store, group, privileges| {
-        groups::link_group(store, group, child, privileges)
+/// `POST /groups/{id}/spaces/join`.
+pub fn group(kind: Kind, store: &mut Store, call: &Call) -> Result<Answer, Fault> {
+    let group = call.id("id");
+    let joined = consume(store, call, kind.facts().invites_group, |store, target, privileges| {
+        members::link_group(kind, store, target, group, privileges)
     })?;
-    Ok(Answer::created(Some(format!("/groups/{child}/parents/{group}")), None))
+    Ok(Answer::created(Some(format!("/groups/{group}/{}/{joined}", kind.facts().of_group)), None))
 }
 
-fn consume(
+/// `POST /spaces/{id}/harvesters/join`.
+pub fn space(_: Kind, store: &mut Store, call: &Call) -> Result<Answer, Fault> {
+    let space = call.id("id");
+    let joined = consume(store, call, InviteType::SpaceJoinHarvester, |store, harvester, _| {
+        links::link_source(store, harvester, space)
+    })?;
+    Ok(Answer::created(Some(format!("/spaces/{space}/harvesters/{joined}")), None))
+}
+
+/// `POST /harvesters/{id}/spaces/join`.
+pub fn harvester(_: Kind, store: &mut Store, call: &Call) -> Result<Answer, Fault> {
+    let harvester = call.id("id");
+    let joined = consume(store, call, InviteType::HarvesterJoinSpace, |store, space, _| {
+        links::link_source(store, harvester, space)
+    })?;
+    Ok(Answer::created(Some(format!("/harvesters/{harvester}/spaces/{joined}")), None))
+}
+
+fn is_user_and_may(kind: Kind, store: &Store, call: &Call, privilege: &str) -> bool {
+    call.auth.user().is_some() && {
+        let who = call.auth.subject.as_ref();
+        store.may(kind, call.id("id"), who, privilege, &[&kind.oz("add_relationships")])
+    }
+}
+
+/// Uses up one use of the token in the body, if `link` succeeds, and returns what it leads to.
+pub fn consume(
     store: &mut Store,
     call: &Call,
     expected: InviteType,
@@ -83,7 +117,7 @@ fn verified_issuer(
 
 /// The privileges that the token carries, and whether they are other than the default.
 fn carried(store: &Store, token: &Token, kind: InviteType) -> Result<(bool, Privileges), Fault> {
-    let default = kinds::default_privileges(kind).map(privileges::set).unwrap_or_default();
+    let default = invites::of(kind).default_privileges().map(privileges::set).unwrap_or_default();
     if token.id.persistence != Persistence::Named {
         return Ok((false, default));
     }

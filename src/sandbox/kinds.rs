@@ -1,125 +1,152 @@
-//! How Onezone spells subjects and token types in its error texts, and the facts about invite types that decide who may
-//! issue them (contract, sections 7.1 and 11). Of the targets the sandbox keeps groups, users and clusters.
+//! The kinds of things that have members and that invitations lead to, one row each: how Onezone spells them in paths,
+//! bodies and privileges, and what a member of each gets (contract, sections 7.1, 10 and 11).
 
-use serde_json::{Value, json};
+use super::privileges::{
+    ATM_INVENTORY_ADMIN, ATM_INVENTORY_MANAGER, ATM_INVENTORY_MEMBER, CLUSTER_ADMIN, CLUSTER_MANAGER,
+    CLUSTER_MEMBER, GROUP_ADMIN, GROUP_MANAGER, GROUP_MEMBER, HARVESTER_ADMIN, HARVESTER_MANAGER,
+    HARVESTER_MEMBER, SPACE_ADMIN, SPACE_MANAGER, SPACE_MEMBER,
+};
+use crate::token::InviteType;
 
-use super::privileges;
-use super::store::Store;
-use crate::token::{InviteType, Subject, Type};
+/// What has members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    Group,
+    Space,
+    Harvester,
+    /// Of a Oneprovider, whose id it has, or of Onezone.
+    Cluster,
+    AtmInventory,
+}
 
-/// Whether the target of an invitation exists.
-pub fn target_exists(store: &Store, kind: InviteType, target: &str) -> bool {
-    match kind {
-        InviteType::UserJoinGroup | InviteType::GroupJoinGroup => store.groups.contains_key(target),
-        InviteType::RegisterOneprovider => store.users.contains_key(target),
-        InviteType::UserJoinCluster | InviteType::GroupJoinCluster => store.providers.contains_key(target),
-        _ => false,
+/// How a kind is spelled, and the levels of privileges in it.
+pub struct Facts {
+    /// In paths and administrative privileges: `spaces`.
+    pub plural: &'static str,
+    /// In privileges, resources and errors: `space`.
+    pub singular: &'static str,
+    /// The key of its id in bodies.
+    pub id_key: &'static str,
+    /// The privilege in it that lets a group in.
+    pub add_group: &'static str,
+    /// The privilege in a group that lets the group join one.
+    pub joins: &'static str,
+    /// Where a group keeps those that it is in: `/groups/{id}/<this>`.
+    pub of_group: &'static str,
+    /// Where it keeps its groups: `/spaces/{id}/<this>`.
+    pub groups: &'static str,
+    /// The invitations of users and of groups into it.
+    pub invites_user: InviteType,
+    pub invites_group: InviteType,
+    pub member: &'static [&'static str],
+    pub manager: &'static [&'static str],
+    pub admin: &'static [&'static str],
+}
+
+impl Kind {
+    pub const ALL: [Kind; 5] = [Kind::Group, Kind::Space, Kind::Harvester, Kind::Cluster, Kind::AtmInventory];
+
+    /// Its row.
+    pub fn facts(self) -> &'static Facts {
+        &FACTS[self as usize]
+    }
+
+    /// A privilege in it: `space_view`.
+    pub fn privilege(self, verb: &str) -> String {
+        format!("{}_{verb}", self.facts().singular)
+    }
+
+    /// The administrative privilege that does for that: `oz_spaces_view`.
+    pub fn oz(self, verb: &str) -> String {
+        format!("oz_{}_{verb}", self.facts().plural)
     }
 }
 
-/// Whether the subject may issue such an invitation.
-pub fn may_invite(store: &Store, subject: &Subject, kind: InviteType, target: &str) -> bool {
-    match (subject, kind) {
-        (Subject::User(user), InviteType::UserJoinGroup) => {
-            store.has_privilege(target, user, "group_add_user")
-                || store.is_admin(user, &["oz_groups_add_relationships"])
-        }
-        (Subject::User(user), InviteType::GroupJoinGroup) => {
-            store.has_privilege(target, user, "group_add_child")
-                || store.is_admin(user, &["oz_groups_add_relationships"])
-        }
-        (Subject::User(user), InviteType::RegisterOneprovider) => {
-            user == target || store.is_admin(user, &["oz_providers_invite"])
-        }
-        (Subject::User(user), InviteType::UserJoinCluster | InviteType::GroupJoinCluster) => {
-            store.is_admin(user, &["oz_clusters_add_relationships"])
-        }
-        (Subject::Provider(id), InviteType::UserJoinCluster | InviteType::GroupJoinCluster) => id == target,
-        _ => false,
-    }
-}
+static FACTS: [Facts; 5] = [
+    Facts {
+        plural: "groups",
+        singular: "group",
+        id_key: "groupId",
+        add_group: "group_add_child",
+        joins: "group_add_parent",
+        of_group: "parents",
+        groups: "children",
+        invites_user: InviteType::UserJoinGroup,
+        invites_group: InviteType::GroupJoinGroup,
+        member: GROUP_MEMBER,
+        manager: GROUP_MANAGER,
+        admin: GROUP_ADMIN,
+    },
+    Facts {
+        plural: "spaces",
+        singular: "space",
+        id_key: "spaceId",
+        add_group: "space_add_group",
+        joins: "group_add_space",
+        of_group: "spaces",
+        groups: "groups",
+        invites_user: InviteType::UserJoinSpace,
+        invites_group: InviteType::GroupJoinSpace,
+        member: SPACE_MEMBER,
+        manager: SPACE_MANAGER,
+        admin: SPACE_ADMIN,
+    },
+    Facts {
+        plural: "harvesters",
+        singular: "harvester",
+        id_key: "harvesterId",
+        add_group: "harvester_add_group",
+        joins: "group_add_harvester",
+        of_group: "harvesters",
+        groups: "groups",
+        invites_user: InviteType::UserJoinHarvester,
+        invites_group: InviteType::GroupJoinHarvester,
+        member: HARVESTER_MEMBER,
+        manager: HARVESTER_MANAGER,
+        admin: HARVESTER_ADMIN,
+    },
+    Facts {
+        plural: "clusters",
+        singular: "cluster",
+        id_key: "clusterId",
+        add_group: "cluster_add_group",
+        joins: "group_add_cluster",
+        of_group: "clusters",
+        groups: "groups",
+        invites_user: InviteType::UserJoinCluster,
+        invites_group: InviteType::GroupJoinCluster,
+        member: CLUSTER_MEMBER,
+        manager: CLUSTER_MANAGER,
+        admin: CLUSTER_ADMIN,
+    },
+    Facts {
+        plural: "atm_inventories",
+        singular: "atm_inventory",
+        id_key: "atmInventoryId",
+        add_group: "atm_inventory_add_group",
+        joins: "group_add_atm_inventory",
+        of_group: "atm_inventories",
+        groups: "groups",
+        invites_user: InviteType::UserJoinAtmInventory,
+        invites_group: InviteType::GroupJoinAtmInventory,
+        member: ATM_INVENTORY_MEMBER,
+        manager: ATM_INVENTORY_MANAGER,
+        admin: ATM_INVENTORY_ADMIN,
+    },
+];
 
-/// Whether the subject may set the privileges that such an invitation carries.
-pub fn may_set_privileges(store: &Store, subject: &Subject, kind: InviteType, target: &str) -> bool {
-    match (subject, kind) {
-        (Subject::User(user), InviteType::UserJoinGroup | InviteType::GroupJoinGroup) => {
-            store.has_privilege(target, user, "group_set_privileges")
-                || store.is_admin(user, &["oz_groups_set_privileges"])
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rows_stand_in_the_order_of_the_kinds() {
+        for kind in Kind::ALL {
+            assert!(format!("{:?}", kind.facts().invites_user).ends_with(&format!("Join{kind:?}")));
+            for privilege in [kind.facts().add_group, &kind.privilege("add_user"), &kind.privilege("view")] {
+                assert!(kind.facts().admin.contains(&privilege), "{privilege}");
+            }
+            assert!(GROUP_ADMIN.contains(&kind.facts().joins));
         }
-        (Subject::User(user), InviteType::UserJoinCluster | InviteType::GroupJoinCluster) => {
-            store.is_admin(user, &["oz_clusters_set_privileges"])
-        }
-        (Subject::Provider(id), InviteType::UserJoinCluster | InviteType::GroupJoinCluster) => id == target,
-        _ => false,
-    }
-}
-
-/// The privileges that such an invitation carries by default, none for kinds without any.
-pub fn default_privileges(kind: InviteType) -> Option<&'static [&'static str]> {
-    match kind {
-        InviteType::UserJoinGroup | InviteType::GroupJoinGroup => Some(privileges::GROUP_MEMBER),
-        InviteType::UserJoinCluster => Some(privileges::CLUSTER_ADMIN),
-        InviteType::GroupJoinCluster => Some(privileges::CLUSTER_MEMBER),
-        _ => None,
-    }
-}
-
-/// All privileges that such an invitation can carry.
-pub fn possible_privileges(kind: InviteType) -> Option<&'static [&'static str]> {
-    match kind {
-        InviteType::UserJoinGroup | InviteType::GroupJoinGroup => Some(privileges::GROUP_ADMIN),
-        InviteType::UserJoinCluster | InviteType::GroupJoinCluster => Some(privileges::CLUSTER_ADMIN),
-        _ => None,
-    }
-}
-
-/// The type as error texts name it: `invite token for a user to join group "…"`.
-pub fn printable(kind: &Type) -> String {
-    let (kind, target) = match kind {
-        Type::Access { session: None } => return "access token".to_owned(),
-        Type::Access { session: Some(session) } => return format!("access token for session \"{session}\""),
-        Type::Identity => return "identity token".to_owned(),
-        Type::Invite { kind, target, .. } => (kind, target),
-    };
-    let purpose = match kind {
-        InviteType::UserJoinGroup => "for a user to join group",
-        InviteType::GroupJoinGroup => "for a group to join group",
-        InviteType::UserJoinSpace => "for a user to join space",
-        InviteType::GroupJoinSpace => "for a group to join space",
-        InviteType::SupportSpace => "to grant support for space",
-        InviteType::HarvesterJoinSpace => "for a harvester to become a metadata sink for space",
-        InviteType::RegisterOneprovider => "to register a Oneprovider for admin user",
-        InviteType::UserJoinCluster => "for a user to join cluster",
-        InviteType::GroupJoinCluster => "for a group to join cluster",
-        InviteType::UserJoinHarvester => "for a user to join harvester",
-        InviteType::GroupJoinHarvester => "for a group to join harvester",
-        InviteType::SpaceJoinHarvester => "for a space to become a metadata source for harvester",
-        InviteType::UserJoinAtmInventory => "for a user to join automation inventory",
-        InviteType::GroupJoinAtmInventory => "for a group to join automation inventory",
-    };
-    format!("invite token {purpose} \"{target}\"")
-}
-
-/// `userJoinGroup` as `user_join_group`.
-pub fn snake_case(camel: &str) -> String {
-    let mut snake = String::with_capacity(camel.len() + 4);
-    for c in camel.chars() {
-        if c.is_ascii_uppercase() {
-            snake.push('_');
-        }
-        snake.push(c.to_ascii_lowercase());
-    }
-    snake
-}
-
-/// The subject in JSON; nobody is a subject as well.
-pub fn subject_json(subject: Option<&Subject>) -> Value {
-    subject.map_or_else(|| json!({ "type": "nobody", "id": null }), Subject::to_json)
-}
-
-/// The id in the subject.
-pub fn subject_id(subject: &Subject) -> &str {
-    match subject {
-        Subject::User(id) | Subject::Provider(id) => id,
     }
 }

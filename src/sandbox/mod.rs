@@ -1,21 +1,26 @@
-//! A stand-in Onezone in memory, for demonstrations, tests and client authors: users, groups and the token API, with the
-//! deprecated invite routes or without them. It behaves as Onezone does, quirks included (contract, sections 1 to 12), so
+//! A stand-in Onezone in memory, for demonstrations, tests and client authors: users, groups, spaces, harvesters, clusters
+//! and the token API, with the deprecated routes or without them. It behaves as Onezone does, quirks included (contract, sections 1 to 12), so
 //! that it can be the judge of what the proxy answers; it therefore shares only the token format and the reading of paths
-//! with the rest of the house. It keeps nothing on disk and knows no spaces, harvesters or browser logins.
+//! with the rest of the house. It keeps nothing on disk and knows no
+//! files and no browser logins.
 
 mod answer;
 mod auth;
 mod caveats;
+mod entities;
 mod fault;
 mod fixture;
-mod groups;
 mod handle;
 mod hooks;
+mod invites;
 mod join;
 mod kinds;
 mod legacy;
+mod links;
+mod members;
 mod names;
 mod privileges;
+mod providers;
 mod request;
 mod routes;
 mod server;
@@ -24,6 +29,7 @@ mod tokens;
 mod users;
 mod values;
 mod verify;
+mod wording;
 
 use std::io;
 use std::net::SocketAddr;
@@ -35,7 +41,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-pub use fixture::{Fixture, Oneprovider, Person, Team};
+pub use fixture::{Fixture, Oneprovider, Person, Target};
 pub use hooks::Hooks;
 use hooks::locked;
 

@@ -1,4 +1,5 @@
-//! What the sandbox knows: users, groups, Oneproviders and tokens, all in memory. One lock guards it all, so that every
+//! What the sandbox knows: users, groups and the other kinds of things with members, Oneproviders and tokens, all in
+//! memory. One lock guards it all, so that every
 //! operation is a critical section; what is asked of the graph (effective members and privileges) is answered here.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::hooks::Hooks;
+use super::kinds::Kind;
 use super::privileges::Privileges;
 use crate::token::{Caveat, Identifier, Persistence, Subject, Token, Type};
 
@@ -15,7 +17,7 @@ pub struct Store {
     /// The Onezone domain; it goes into tokens and `Location` headers.
     pub domain: String,
     pub users: BTreeMap<String, User>,
-    pub groups: BTreeMap<String, Group>,
+    pub entities: BTreeMap<Kind, BTreeMap<String, Entity>>,
     pub providers: BTreeMap<String, Provider>,
     /// Named tokens by id.
     pub tokens: BTreeMap<String, Record>,
@@ -35,21 +37,31 @@ pub struct User {
     pub created: i64,
 }
 
-pub struct Group {
+/// Something with members.
+#[derive(Default)]
+pub struct Entity {
+    /// Clusters have none of their own.
     pub name: String,
-    /// `organization`, `unit`, `team` or `role_holders`.
-    pub kind: String,
     pub creator: Option<Subject>,
     pub created: i64,
     /// Direct members and their privileges here.
     pub users: BTreeMap<String, Privileges>,
-    /// Direct child groups and the privileges their members have here.
-    pub children: BTreeMap<String, Privileges>,
+    /// Groups directly in it and the privileges that their members have here.
+    pub groups: BTreeMap<String, Privileges>,
+    /// Groups only: `organization`, `unit`, `team` or `role_holders`.
+    pub group_type: String,
+    /// Spaces only: members who hold all privileges, whatever they were given.
+    pub owners: BTreeSet<String>,
+    /// Spaces only: the Oneproviders that support it, with how many bytes.
+    pub supports: BTreeMap<String, u64>,
+    /// Harvesters only: the spaces whose metadata they take in.
+    pub sources: BTreeSet<String>,
 }
 
 pub struct Provider {
-    /// The users that it serves.
-    pub users: BTreeSet<String>,
+    pub name: String,
+    pub domain: String,
+    pub created: i64,
 }
 
 /// The secret that all temporary tokens of a subject share until they are revoked together.
@@ -87,7 +99,7 @@ impl Store {
         Store {
             domain,
             users: BTreeMap::new(),
-            groups: BTreeMap::new(),
+            entities: Kind::ALL.map(|kind| (kind, BTreeMap::new())).into(),
             providers: BTreeMap::new(),
             tokens: BTreeMap::new(),
             temporary: HashMap::new(),
@@ -95,19 +107,72 @@ impl Store {
         }
     }
 
-    /// Whether the user is a member of the group, directly or through a child group.
-    pub fn is_member(&self, group: &str, user: &str) -> bool {
-        self.privileges(group, user).is_some()
+    /// Everything of this kind.
+    pub fn all(&self, kind: Kind) -> &BTreeMap<String, Entity> {
+        // `new` made a map for every kind.
+        &self.entities[&kind]
     }
 
-    /// The effective privileges of the user in the group; none if not a member.
-    pub fn privileges(&self, group: &str, user: &str) -> Option<Privileges> {
-        self.collect(group, user, &mut BTreeSet::new())
+    /// The entity of this kind and id.
+    pub fn entity(&self, kind: Kind, id: &str) -> Option<&Entity> {
+        self.all(kind).get(id)
     }
 
-    /// Whether the user effectively holds the privilege in the group.
-    pub fn has_privilege(&self, group: &str, user: &str, privilege: &str) -> bool {
-        self.privileges(group, user).is_some_and(|all| all.contains(privilege))
+    /// The same, to change it.
+    pub fn entity_mut(&mut self, kind: Kind, id: &str) -> Option<&mut Entity> {
+        self.entities.get_mut(&kind)?.get_mut(id)
+    }
+
+    /// The name that the entity goes by in the names of invite tokens: of a cluster the Oneprovider's.
+    pub fn name(&self, kind: Kind, id: &str) -> Option<String> {
+        let own = self.entity(kind, id)?.name.clone();
+        match (kind, self.providers.get(id)) {
+            (Kind::Cluster, Some(provider)) => Some(provider.name.clone()),
+            (Kind::Cluster, None) => Some("Onezone".to_owned()),
+            _ => Some(own),
+        }
+    }
+
+    /// Whether the user is a member, directly or through a group.
+    pub fn is_member(&self, kind: Kind, id: &str, user: &str) -> bool {
+        self.privileges(kind, id, user).is_some()
+    }
+
+    /// The effective privileges of the user, as they are listed; none if not a member.
+    pub fn privileges(&self, kind: Kind, id: &str, user: &str) -> Option<Privileges> {
+        let entity = self.entity(kind, id)?;
+        let groups = self.groups_of(user);
+        let through = entity.groups.iter().filter(|(group, _)| groups.contains(group.as_str()));
+        let direct = entity.users.get(user).into_iter();
+        direct.chain(through.map(|(_, privileges)| privileges)).cloned().reduce(|mut all, more| {
+            all.extend(more);
+            all
+        })
+    }
+
+    /// Whether the user effectively holds the privilege. An owner holds them all.
+    pub fn has_privilege(&self, kind: Kind, id: &str, user: &str, privilege: &str) -> bool {
+        self.entity(kind, id).is_some_and(|entity| entity.owners.contains(user))
+            || self.privileges(kind, id, user).is_some_and(|all| all.contains(privilege))
+    }
+
+    /// Whether the subject may do what takes this privilege or these administrative ones. A Oneprovider may do
+    /// everything in its own cluster.
+    pub fn may(&self, kind: Kind, id: &str, who: Option<&Subject>, privilege: &str, oz: &[&str]) -> bool {
+        match who {
+            None => false,
+            Some(Subject::User(user)) => {
+                self.has_privilege(kind, id, user, privilege) || self.is_admin(user, oz)
+            }
+            Some(Subject::Provider(provider)) => kind == Kind::Cluster && provider == id,
+        }
+    }
+
+    /// Whether the Oneprovider serves the user: it supports a space of the user's.
+    pub fn serves(&self, provider: &str, user: &str) -> bool {
+        self.all(Kind::Space)
+            .iter()
+            .any(|(id, space)| space.supports.contains_key(provider) && self.is_member(Kind::Space, id, user))
     }
 
     /// Whether the user holds all of these administrative privileges.
@@ -116,9 +181,9 @@ impl Store {
         held.is_some_and(|held| privileges.iter().all(|privilege| held.contains(*privilege)))
     }
 
-    /// All effective members of the group.
-    pub fn members(&self, group: &str) -> Vec<&str> {
-        self.users.keys().map(String::as_str).filter(|user| self.is_member(group, user)).collect()
+    /// All effective members.
+    pub fn members(&self, kind: Kind, id: &str) -> Vec<&str> {
+        self.users.keys().map(String::as_str).filter(|user| self.is_member(kind, id, user)).collect()
     }
 
     /// The id of the subject's token of this name.
@@ -151,18 +216,25 @@ impl Store {
         }
     }
 
-    fn collect<'a>(&'a self, id: &'a str, user: &str, seen: &mut BTreeSet<&'a str>) -> Option<Privileges> {
-        if !seen.insert(id) {
-            return None;
-        }
-        let group = self.groups.get(id)?;
-        let mut all = group.users.get(user).cloned();
-        for (child, privileges) in &group.children {
-            if self.collect(child, user, seen).is_some() {
-                all.get_or_insert_default().extend(privileges.iter().cloned());
+    /// The groups that the user is a member of, directly or through their child groups.
+    fn groups_of(&self, user: &str) -> BTreeSet<&str> {
+        let mut found = BTreeSet::new();
+        loop {
+            let more: Vec<_> = self
+                .all(Kind::Group)
+                .iter()
+                .filter(|(id, _)| !found.contains(id.as_str()))
+                .filter(|(_, group)| {
+                    group.users.contains_key(user)
+                        || group.groups.keys().any(|child| found.contains(child.as_str()))
+                })
+                .map(|(id, _)| id.as_str())
+                .collect();
+            if more.is_empty() {
+                return found;
             }
+            found.extend(more);
         }
-        all
     }
 }
 

@@ -4,11 +4,10 @@ use serde_json::{Value, json};
 
 use super::answer::Answer;
 use super::fault::{self, Fault};
-use super::kinds;
-use super::privileges;
+use super::kinds::Kind;
 use super::request::Call;
 use super::store::{Invitation, Record, Store, random_id, random_secret};
-use super::{values, verify};
+use super::{invites, privileges, values, verify};
 use crate::token::{Caveat, Identifier, Persistence, Subject, Token, Type};
 
 /// The longest life of a temporary token, in seconds.
@@ -37,9 +36,14 @@ pub fn provider_in_path(call: &Call) -> Option<Subject> {
     Some(Subject::Provider(call.id("id").to_owned()))
 }
 
-/// Whether the caller may manage the tokens of this owner.
+/// Whether the caller may manage the tokens of this owner: for a Oneprovider that takes its cluster to be one's to change.
 pub fn may_manage(store: &Store, call: &Call, owner: Option<&Subject>) -> bool {
-    owner.is_some_and(|owner| call.auth.subject.as_ref() == Some(owner) || is_manager(store, call))
+    let Some(owner) = owner else { return false };
+    let has_cluster = match (owner, call.auth.user()) {
+        (Subject::Provider(id), Some(user)) => store.has_privilege(Kind::Cluster, id, user, "cluster_update"),
+        _ => false,
+    };
+    call.auth.subject.as_ref() == Some(owner) || has_cluster || is_manager(store, call)
 }
 
 /// Whether the caller may manage everybody's tokens.
@@ -57,15 +61,13 @@ pub fn may_manage_one(store: &Store, call: &Call) -> bool {
     may_manage(store, call, store.tokens.get(call.id("id")).map(|record| &record.subject))
 }
 
-/// A Oneprovider may also ask about the tokens of its users.
+/// A Oneprovider may also ask about the tokens of its users, and the members of its cluster about its own.
 pub fn may_view_status(store: &Store, call: &Call) -> bool {
     let record = store.tokens.get(call.id("id"));
     let serves = match (record.map(|record| &record.subject), &call.auth.subject) {
-        (Some(Subject::User(user)), Some(Subject::Provider(provider))) => {
-            store.providers.get(provider).is_some_and(|provider| provider.users.contains(user))
-        }
+        (Some(Subject::User(user)), Some(Subject::Provider(provider))) => store.serves(provider, user),
         (Some(Subject::Provider(provider)), Some(Subject::User(user))) => {
-            store.providers.get(provider).is_some_and(|provider| provider.users.contains(user))
+            store.is_member(Kind::Cluster, provider, user)
         }
         _ => false,
     };
@@ -99,14 +101,14 @@ pub fn create(
     let name = values::name(data)?.ok_or_else(|| fault::missing_required("name"))?;
     let caveats = values::caveats(data)?.unwrap_or_default();
     let custom = values::custom_metadata(data)?.unwrap_or_else(|| json!({}));
-    let possible = invited.as_ref().and_then(|(kind, _)| kinds::possible_privileges(*kind));
-    let given = possible.map_or(Ok(None), |possible| values::privileges(data, possible))?;
+    let possible = invited.as_ref().and_then(|(kind, _)| invites::of(*kind).possible_privileges());
+    let given = possible.map_or(Ok(None), |possible| values::privileges(data, "privileges", possible))?;
     let revoked = values::boolean(data, "revoked")?.unwrap_or(false);
     let kind = values::token_type(data)?.unwrap_or(Type::ACCESS);
     let mut invitation = None;
     if let Some((kind, target)) = invited {
         invitation_is_valid(store, subject, kind, &target, given.is_some())?;
-        let default = kinds::default_privileges(kind).map(privileges::set);
+        let default = invites::of(kind).default_privileges().map(privileges::set);
         let usage_limit = values::usage_limit(data)?;
         invitation = Some(Invitation { privileges: given.or(default), usage_limit, usage_count: 0 });
     }
@@ -139,11 +141,12 @@ pub fn invitation_is_valid(
     target: &str,
     custom_privileges: bool,
 ) -> Result<(), Fault> {
-    if !kinds::target_exists(store, kind, target) {
+    let invite = invites::of(kind);
+    if !invite.target_exists(store, target) {
         return Err(fault::invite_target_invalid(target));
     }
-    let may_set = || kinds::may_set_privileges(store, subject, kind, target);
-    if !kinds::may_invite(store, subject, kind, target) || custom_privileges && !may_set() {
+    let may_set = || invite.may_set_privileges(store, subject, target);
+    if !invite.may_invite(store, subject, target) || custom_privileges && !may_set() {
         return Err(fault::invite_not_authorized());
     }
     Ok(())

@@ -28,13 +28,6 @@ pub fn may_view(store: &Store, call: &Call) -> bool {
     user == Some(call.id("id")) || user.is_some_and(|user| store.is_admin(user, &["oz_users_view"]))
 }
 
-/// Whether the caller is an effective member of the group in the path.
-pub fn is_in_group(store: &Store, call: &Call) -> bool {
-    caller_exists(store, call)
-        && store.groups.contains_key(call.id("id"))
-        && call.auth.user().is_none_or(|user| store.is_member(call.id("id"), user))
-}
-
 /// `GET /user`.
 pub fn current(store: &mut Store, call: &Call) -> Result<Answer, Fault> {
     protected(store, call.auth.user().unwrap_or_default())
@@ -48,26 +41,6 @@ pub fn get(store: &mut Store, call: &Call) -> Result<Answer, Fault> {
 /// `GET /user/effective_privileges`.
 pub fn effective_privileges(store: &mut Store, call: &Call) -> Result<Answer, Fault> {
     Ok(Answer::ok(json!({ "privileges": found(store, call.auth.user().unwrap_or_default())?.oz_privileges })))
-}
-
-/// `GET /user/groups`: those that the caller is a direct member of.
-pub fn groups(store: &mut Store, call: &Call) -> Result<Answer, Fault> {
-    let user = call.auth.user().unwrap_or_default();
-    let groups: Vec<_> =
-        store.groups.iter().filter(|(_, group)| group.users.contains_key(user)).map(|(id, _)| id).collect();
-    Ok(Answer::ok(json!({ "groups": groups })))
-}
-
-/// `DELETE /user/groups/{gid}`.
-pub fn leave_group(store: &mut Store, call: &Call) -> Result<Answer, Fault> {
-    let left = store
-        .groups
-        .get_mut(call.id("id"))
-        .map(|group| group.users.remove(call.auth.user().unwrap_or_default()));
-    match left.flatten() {
-        Some(_) => Ok(Answer::nothing()),
-        None => Err(fault::not_found()),
-    }
 }
 
 /// The user as its fellow members see it.
@@ -91,13 +64,14 @@ pub fn health(_: &mut Store, _: &Call) -> Result<Answer, Fault> {
 
 /// `GET /configuration`.
 pub fn configuration(store: &mut Store, _: &Call) -> Result<Answer, Fault> {
+    let restricted = store.hooks.registration_is_restricted();
     Ok(Answer::ok(json!({
         "name": "Sandbox",
         "domain": store.domain,
         "version": "21.02.7",
         "build": "sandbox",
         "compatibilityRegistryRevision": 2_024_101_600,
-        "providerRegistrationPolicy": "open",
+        "providerRegistrationPolicy": if restricted { "restricted" } else { "open" },
     })))
 }
 

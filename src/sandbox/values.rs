@@ -107,21 +107,25 @@ pub fn usage_limit(data: &Map<String, Value>) -> Result<Option<u64>, Fault> {
 }
 
 /// Privileges out of those possible, if the key is there at all.
-pub fn privileges(data: &Map<String, Value>, possible: &[&str]) -> Result<Option<Privileges>, Fault> {
-    let list = match data.get("privileges") {
+pub fn privileges(
+    data: &Map<String, Value>,
+    key: &str,
+    possible: &[&str],
+) -> Result<Option<Privileges>, Fault> {
+    let list = match data.get(key) {
         None => return Ok(None),
         Some(Value::Array(list)) => list,
-        Some(_) => return Err(fault::not_strings("privileges")),
+        Some(_) => return Err(fault::not_strings(key)),
     };
     let mut set = Privileges::new();
     for value in list {
         let name = match value {
             Value::String(name) => name.as_str(),
             Value::Null | Value::Bool(_) => "",
-            _ => return Err(fault::not_strings("privileges")),
+            _ => return Err(fault::not_strings(key)),
         };
         if !possible.contains(&name) {
-            return Err(fault::list_not_allowed("privileges", possible));
+            return Err(fault::list_not_allowed(key, possible));
         }
         set.insert(name.to_owned());
     }

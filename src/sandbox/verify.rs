@@ -6,10 +6,10 @@ use serde_json::{Map, Value, json};
 use super::answer::Answer;
 use super::caveats::{ONEZONE, Setting, first_unverified};
 use super::fault::{self, Fault};
-use super::kinds;
+use super::kinds::Kind;
 use super::request::Call;
 use super::store::Store;
-use super::values;
+use super::{values, wording};
 use crate::token::{Caveat, InviteType, Persistence, Subject, Token, Type};
 
 /// `POST /tokens/examine`.
@@ -23,7 +23,7 @@ pub fn examine(_: &mut Store, call: &Call) -> Result<Answer, Fault> {
         "onezoneDomain": token.location,
         "id": token.id.id,
         "persistence": persistence,
-        "subject": kinds::subject_json(token.id.subject.as_ref()),
+        "subject": wording::subject_json(token.id.subject.as_ref()),
         "type": token.id.kind.to_json(),
         "caveats": token.caveats.iter().map(Caveat::to_json).collect::<Vec<_>>(),
     })))
@@ -214,10 +214,8 @@ fn service_allowed(store: &Store, subject: &Subject, service: &str) -> bool {
         (_, "ozw") => id == "onezone" || id == "*",
         (Subject::Provider(_), _) => false,
         (Subject::User(_), _) if id == "*" => true,
-        (Subject::User(user), "opw" | "opp") => {
-            store.providers.get(id).is_some_and(|provider| provider.users.contains(user))
-        }
-        (Subject::User(user), "ozp") => id == "onezone" && store.is_admin(user, &["oz_clusters_view"]),
+        (Subject::User(user), "opw") => store.serves(id, user),
+        (Subject::User(user), "opp" | "ozp") => store.is_member(Kind::Cluster, id, user),
         _ => false,
     }
 }

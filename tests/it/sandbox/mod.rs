@@ -3,6 +3,7 @@
 
 mod credentials;
 mod groups;
+mod invitations;
 mod join;
 mod legacy;
 mod listener;
