@@ -99,7 +99,7 @@ impl Pipeline {
                     continue_now(&mut request, peer);
                 }
                 let forward = async |request| self.send(request, peer).await;
-                serve::serve(&self.token_api, entry, verdict.mode, call, &caller, request, forward).await
+                serve::serve(&self.token_api, entry, verdict.mode, call, &caller, now, request, forward).await
             }
         };
         policy::headers::dress(served.response.headers_mut(), entry, call);

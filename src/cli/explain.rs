@@ -278,7 +278,7 @@ mod tests {
         for (said, why) in [
             (said_of(Method::GET, "/api/v3/onezone/health"), "no deprecated operation has this path"),
             (said_of(Method::POST, "/api/v3/onezone/groups/%zz/users/token"), "the path has a bad escape"),
-            (said_of(Method::PUT, "/api/v3/onezone/user/client_tokens"), "but not the method"),
+            (said_of(Method::PATCH, "/api/v3/onezone/user/spaces/s/alias"), "but not the method"),
         ] {
             assert!(said.contains(why) && said.contains(passes), "{why} in\n{said}");
         }

@@ -196,6 +196,7 @@ fn added(section: &Section<'_>, id: &Placed<String>, chosen: &[Chosen]) -> Optio
         base: String::new(),
         successors: Vec::new(),
         success: 200,
+        resource: None,
         invite: None,
         rewrite: None,
     })

@@ -51,7 +51,9 @@ fn the_mode_holds_for_each_operation_that_can_be_served_that_way() {
         config.book.entries.iter().map(|entry| (entry.operation.id.as_str(), entry.mode)).collect();
     assert_eq!(modes.len(), 21);
     assert!(modes.contains(&("create_user_group_invite_token", Mode::Rewrite)));
-    assert!(modes.contains(&("list_client_tokens", Mode::Observe)));
+    assert!(modes.contains(&("list_client_tokens", Mode::Rewrite)));
+    assert!(modes.contains(&("get_user_space_alias", Mode::Observe)));
+    assert_eq!(modes.iter().filter(|(_, mode)| *mode == Mode::Rewrite).count(), 15);
 }
 
 #[test]
@@ -341,9 +343,9 @@ fn an_operation_says_only_what_it_can() {
     let invite = "[[operation]]\nid = \"create_user_group_invite_token\"\n";
     check(&[
         (
-            &whole("", "[[operation]]\nid = \"list_client_tokens\"\nmode = \"rewrite\""),
+            &whole("", "[[operation]]\nid = \"get_user_space_alias\"\nmode = \"rewrite\""),
             &[
-                "c.toml:8:8: operation[0].mode: list_client_tokens cannot be served in mode \"rewrite\": the newer API has no form of it that is known here",
+                "c.toml:8:8: operation[0].mode: get_user_space_alias cannot be served in mode \"rewrite\": the newer API has no form of it that is known here",
             ],
         ),
         (
@@ -359,7 +361,7 @@ fn an_operation_says_only_what_it_can() {
             &["c.toml:9:13: operation[0].fallback: only mode \"rewrite\" can fall back, not \"gone\""],
         ),
         (
-            &whole("", "[[operation]]\nid = \"list_client_tokens\"\nfallback = [\"observe\"]"),
+            &whole("", "[[operation]]\nid = \"get_user_space_alias\"\nfallback = [\"observe\"]"),
             &["c.toml:8:13: operation[0].fallback: is already the operation's own mode: \"observe\""],
         ),
         (

@@ -1,13 +1,13 @@
-//! Onezone's deprecated operations, read from `deprecated-operations.json`, which is part of the program. Which of
-//! them can be served by the newer API so far is the one fact that the file does not hold.
+//! Onezone's deprecated operations, read from `deprecated-operations.json`, which is part of the program. The file does not
+//! say how the newer API serves them; the kinds of operation that it names do.
 
 use http::Method;
 use serde::Deserialize;
 
-use super::{Family, Invite, Operation, Successor};
+use super::{ClientTokens, Entity, Family, Invite, Operation, Resource, Successor};
 
-/// The operations that have a rewrite, and its family.
-const REWRITES: &[(&str, Family)] = &[("create_user_group_invite_token", Family::Invite)];
+/// How the file writes the id of the user who calls.
+const CALLER: &str = "<caller id>";
 
 /// Onezone's 21 deprecated operations, in the order of the file.
 pub fn builtin() -> Vec<Operation> {
@@ -43,6 +43,7 @@ struct Row {
 struct Gri {
     #[serde(rename = "type")]
     kind: String,
+    id: String,
     aspect: String,
 }
 
@@ -57,34 +58,59 @@ struct SuccessorRow {
 
 impl Row {
     fn into_operation(self, base: &str) -> Operation {
-        let invite = self.invite();
-        let rewrite = REWRITES.iter().find(|(id, _)| *id == self.operation_id).map(|(_, family)| *family);
         Operation {
             method: method(&self.method),
             template: format!("{base}{}", self.path),
             base: base.to_owned(),
+            resource: self.gri.as_ref().map(Gri::resource),
+            invite: self.invite(),
+            rewrite: self.rewrite(),
             successors: self.successors.into_iter().map(|row| row.into_successor(base)).collect(),
             success: self.legacy_success_status,
-            invite,
-            rewrite,
             id: self.operation_id,
         }
     }
 
-    /// What the ten invite-token routes create; the other kinds that make tokens are of no collection.
+    /// What the ten invite-token routes and the two for the registration of Oneproviders create.
     fn invite(&self) -> Option<Invite> {
-        if self.kind != "invite_token" {
-            return None;
-        }
-        let gri = self.gri.as_ref()?;
+        let target = self.gri.as_ref()?.resource().entity;
+        let collection = match self.kind.as_str() {
+            "invite_token" => self.path.split('/').nth(1)?,
+            "provider_registration_token" => "users",
+            _ => return None,
+        };
         Some(Invite {
             kind: self.invite_type.clone()?,
             target_key: self.target_json_key.clone()?,
+            target,
+            collection: collection.to_owned(),
             name_prefix: self.token_name_prefix.clone()?,
-            collection: self.path.split('/').nth(1)?.to_owned(),
-            gri_type: gri.kind.clone(),
-            gri_aspect: gri.aspect.clone(),
+            // A cluster is called by the name of its Oneprovider, which has the same id (contract, section 7.2).
+            named_in: if collection == "clusters" { "providers" } else { collection }.to_owned(),
+            name_key: if collection == "users" { "fullName" } else { "name" }.to_owned(),
         })
+    }
+
+    fn rewrite(&self) -> Option<Family> {
+        match (self.kind.as_str(), self.method.as_str()) {
+            ("invite_token" | "provider_registration_token", _) => Some(Family::Invite),
+            ("client_token", "POST") => Some(Family::ClientTokens(ClientTokens::Create)),
+            ("client_token", "GET") => Some(Family::ClientTokens(ClientTokens::List)),
+            ("client_token", "DELETE") => Some(Family::ClientTokens(ClientTokens::Remove)),
+            _ => None,
+        }
+    }
+}
+
+impl Gri {
+    fn resource(&self) -> Resource {
+        let (aspect, parameter) = match self.aspect.split_once(',') {
+            Some((aspect, parameter)) => (aspect, Some(parameter)),
+            None => (self.aspect.as_str(), None),
+        };
+        let parameter = parameter.map(|text| text.trim_matches(['{', '}']).to_owned());
+        let entity = if self.id == CALLER { Entity::Caller } else { Entity::InPath };
+        Resource { kind: self.kind.clone(), entity, aspect: aspect.to_owned(), parameter }
     }
 }
 
@@ -108,6 +134,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::operation::Mode;
 
     fn facts() -> Value {
         serde_json::from_str(include_str!("deprecated-operations.json")).unwrap()
@@ -138,33 +165,69 @@ mod tests {
     }
 
     #[test]
-    fn the_ten_invite_token_routes_and_no_others_make_invitations() {
+    fn twelve_operations_make_invite_tokens() {
         let facts = facts();
         let rows = facts["operations"].as_array().unwrap();
         let mut invitations = 0;
         for (operation, row) in builtin().iter().zip(rows) {
-            assert_eq!(operation.invite.is_some(), row["kind"] == "invite_token", "{}", operation.id);
+            let makes_one = row["kind"] == "invite_token" || row["kind"] == "provider_registration_token";
+            assert_eq!(operation.invite.is_some(), makes_one, "{}", operation.id);
             let Some(invite) = &operation.invite else { continue };
             invitations += 1;
             assert_eq!(invite.kind, row["inviteType"]);
             assert_eq!(invite.target_key, row["targetJsonKey"]);
             assert_eq!(invite.name_prefix, row["tokenNamePrefix"]);
-            assert_eq!(invite.gri_type, row["gri"]["type"]);
-            assert_eq!(invite.gri_aspect, row["gri"]["aspect"]);
-            assert!(
-                operation.template.starts_with(&format!("{}/{}/{{id}}/", operation.base, invite.collection))
-            );
+            let path = &operation.template[operation.base.len()..];
+            match invite.target {
+                Entity::InPath => assert!(path.starts_with(&format!("/{}/{{id}}/", invite.collection))),
+                Entity::Caller => assert!(row["targetId"] == "caller" && path.starts_with("/user/")),
+            }
+            let named_in = if path.starts_with("/clusters") { "providers" } else { &invite.collection };
+            assert_eq!(invite.named_in, named_in);
+            let is_user = row["tokenNameSubject"].as_str().is_some_and(|text| text.starts_with("fullName"));
+            assert_eq!(invite.name_key, if is_user { "fullName" } else { "name" });
         }
-        assert_eq!(invitations, 10);
+        assert_eq!(invitations, 12);
     }
 
     #[test]
-    fn every_rewrite_belongs_to_an_operation_of_the_file() {
-        let operations = builtin();
-        for (id, family) in REWRITES {
-            let operation = operations.iter().find(|operation| operation.id == *id).unwrap();
-            assert_eq!(operation.rewrite, Some(*family));
+    fn every_resource_is_that_of_the_file() {
+        let facts = facts();
+        let rows = facts["operations"].as_array().unwrap();
+        for (operation, row) in builtin().iter().zip(rows) {
+            let Some(resource) = &operation.resource else {
+                assert!(row["gri"].is_null() && operation.rewrite.is_none(), "{}", operation.id);
+                continue;
+            };
+            let id = if resource.entity == Entity::Caller { CALLER } else { "{id}" };
+            let parameter =
+                resource.parameter.as_ref().map(|name| format!(",{{{name}}}")).unwrap_or_default();
+            let entry = format!("{}.{id}.{}{parameter}:private", resource.kind, resource.aspect);
+            let entries = row["gri"]["apiCaveatEntry"].as_str().unwrap();
+            assert!(entries.ends_with(&entry), "{entries} {entry}");
         }
-        assert_eq!(operations.iter().filter(|operation| operation.rewrite.is_some()).count(), REWRITES.len());
+    }
+
+    #[test]
+    fn what_has_a_newer_form_is_rewritten_and_the_rest_is_not() {
+        let operations = builtin();
+        let rewritten: Vec<_> = operations.iter().filter(|operation| operation.rewrite.is_some()).collect();
+        assert_eq!(rewritten.len(), 15);
+        assert_eq!(rewritten.iter().filter(|operation| operation.rewrite.unwrap().creates()).count(), 13);
+        for operation in operations.iter().filter(|operation| operation.rewrite.is_none()) {
+            assert!(["alias", "space", "provider"].iter().any(|word| operation.id.contains(word)));
+        }
+    }
+
+    #[test]
+    fn a_cost_reads_as_it_is() {
+        let operations = builtin();
+        let cost = |id: &str, mode| {
+            operations.iter().find(|operation| operation.id == id).unwrap().cost(mode).to_string()
+        };
+        assert_eq!(cost("create_user_group_invite_token", Mode::Rewrite), "1, at most 4");
+        assert_eq!(cost("create_user_group_invite_token", Mode::Observe), "1");
+        assert_eq!(cost("create_user_group_invite_token", Mode::Gone), "0");
+        assert_eq!(cost("list_client_tokens", Mode::Rewrite), "1 + 1 a token, at most 3 + 2 a token");
     }
 }

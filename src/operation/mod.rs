@@ -86,6 +86,8 @@ pub struct Operation {
     pub successors: Vec<Successor>,
     /// The status of a successful answer.
     pub success: u16,
+    /// The resource that it checks api caveats against, where that is known.
+    pub resource: Option<Resource>,
     /// What kind of invitation it makes, if it makes one.
     pub invite: Option<Invite>,
     /// How the newer API serves it, if it can be rewritten.
@@ -99,6 +101,42 @@ impl Operation {
             Mode::Observe | Mode::Gone => true,
             Mode::Rewrite => self.rewrite.is_some(),
         }
+    }
+
+    /// How many requests to the backend a call costs that is served in `mode`.
+    pub fn cost(&self, mode: Mode) -> Cost {
+        match (mode, self.rewrite) {
+            (Mode::Rewrite, Some(family)) => family.cost(),
+            (Mode::Gone, _) => Cost { usual: 0, most: 0, tokens: 0 },
+            (Mode::Observe | Mode::Rewrite, _) => Cost { usual: 1, most: 1, tokens: 0 },
+        }
+    }
+}
+
+/// How many requests to the backend one call takes, without those sent again and further names where one is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cost {
+    /// In the common case: the names that it takes are known, and nothing confines the caller.
+    pub usual: u8,
+    /// In the worst case.
+    pub most: u8,
+    /// For each token that the caller has, in the common case; at worst twice that.
+    pub tokens: u8,
+}
+
+impl fmt::Display for Cost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.usual)?;
+        if self.tokens > 0 {
+            write!(f, " + {} a token", self.tokens)?;
+        }
+        if self.most > self.usual {
+            write!(f, ", at most {}", self.most)?;
+        }
+        if self.tokens > 0 {
+            write!(f, " + {} a token", 2 * self.tokens)?;
+        }
+        Ok(())
     }
 }
 
@@ -118,23 +156,77 @@ pub struct Successor {
 /// The families of rewrites; each is one file in `serve/rewrite`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
-    /// An invite-token route becomes the creation of a named token (contract, section 9).
+    /// A route that makes an invite token becomes the creation of a named token (contract, section 9).
     Invite,
+    /// A route of `client_tokens` becomes one of named access tokens (contract, section 9.2).
+    ClientTokens(ClientTokens),
 }
 
-/// What an invite-token operation creates (contract, section 7.1).
+/// What is done with a user's access tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientTokens {
+    /// One more is made.
+    Create,
+    /// All of them are listed.
+    List,
+    /// One is removed.
+    Remove,
+}
+
+impl Family {
+    /// Whether each call makes a token.
+    pub fn creates(self) -> bool {
+        matches!(self, Family::Invite | Family::ClientTokens(ClientTokens::Create))
+    }
+
+    fn cost(self) -> Cost {
+        match self {
+            Family::Invite => Cost { usual: 1, most: 4, tokens: 0 },
+            Family::ClientTokens(ClientTokens::Create) => Cost { usual: 1, most: 3, tokens: 0 },
+            Family::ClientTokens(ClientTokens::List) => Cost { usual: 1, most: 3, tokens: 1 },
+            Family::ClientTokens(ClientTokens::Remove) => Cost { usual: 1, most: 4, tokens: 0 },
+        }
+    }
+}
+
+/// The resource that an operation acts on, as api caveats name it: `group.{id}.invite_user_token:private` (contract,
+/// section 4.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resource {
+    /// The type of the entity: `group`.
+    pub kind: String,
+    /// The entity.
+    pub entity: Entity,
+    /// The aspect: `invite_user_token`.
+    pub aspect: String,
+    /// The path parameter whose value is the aspect's parameter, where it has one.
+    pub parameter: Option<String>,
+}
+
+/// Whom or what an operation is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entity {
+    /// Whose id stands in the path, as `{id}`.
+    InPath,
+    /// The user who calls.
+    Caller,
+}
+
+/// What an operation that makes an invite token creates (contract, sections 7.1 and 7.4).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invite {
     /// The `inviteType` of the newer API: `userJoinGroup`.
     pub kind: String,
     /// The key of the target's id beside it: `groupId`.
     pub target_key: String,
-    /// How the generated token name begins: `user invite to group`.
-    pub name_prefix: String,
+    /// The target.
+    pub target: Entity,
     /// The collection in which the target lies, below the base: `groups`.
     pub collection: String,
-    /// The target's type in a GRI: `group`.
-    pub gri_type: String,
-    /// The aspect in a GRI that the legacy route checks api caveats against: `invite_user_token`.
-    pub gri_aspect: String,
+    /// How the generated token name begins: `user invite to group`.
+    pub name_prefix: String,
+    /// The collection that knows the target's name: that of the target, or `providers` for clusters, which have none.
+    pub named_in: String,
+    /// The key of the name there: `name`, or `fullName` of a user.
+    pub name_key: String,
 }

@@ -1,10 +1,11 @@
-//! The modes: how a call of a deprecated operation is served once policy has decided. Knows no dates and no
+//! The modes: how a call of a deprecated operation is served once policy has decided. Knows no schedules and no
 //! deprecation headers; it only says which mode made the answer.
 
 pub mod gone;
 pub mod rewrite;
 
 use http::{Request, Response};
+use jiff::Timestamp;
 
 use crate::body::Body;
 use crate::caller::Caller;
@@ -25,12 +26,14 @@ pub struct Served {
 
 /// Serves a call by `mode` and, where that provably had no effect, by the entry's fallbacks in turn. `forward` sends
 /// a request to the backend as it is.
+#[allow(clippy::too_many_arguments)]
 pub async fn serve(
     token_api: &TokenApi,
     entry: &Entry,
     mode: Mode,
     call: &Call,
     caller: &Caller,
+    now: Timestamp,
     mut request: Request<Body>,
     forward: impl AsyncFnOnce(Request<Body>) -> Response<Body>,
 ) -> Served {
@@ -40,7 +43,7 @@ pub async fn serve(
         let response = match mode {
             Mode::Observe => forward(request).await,
             Mode::Gone => gone::answer(entry, call, request.headers()),
-            Mode::Rewrite => match token_api.serve(&entry.operation, call, caller, request).await {
+            Mode::Rewrite => match token_api.serve(&entry.operation, call, caller, now, request).await {
                 Outcome::Answered(response) => response,
                 Outcome::NotServed { obstacle, request: rest } => {
                     tracing::debug!(

@@ -42,6 +42,15 @@ pub(super) fn wants_credentials(answer: &Answer) -> bool {
     answer.status == StatusCode::UNAUTHORIZED && error["id"] == "unauthorized" && error["details"].is_null()
 }
 
+/// Whether a 401 refuses credentials that are good for being confined to other calls (step 10). Nobody whose credentials
+/// are bad gets so far.
+pub(super) fn refuses_api_caveat(answer: &Answer) -> bool {
+    let auth_error = &error(answer)["details"]["authError"];
+    answer.status == StatusCode::UNAUTHORIZED
+        && auth_error["id"] == "tokenCaveatUnverified"
+        && auth_error["details"]["caveat"]["type"] == "api"
+}
+
 /// The answer as it is. Where it redirects to the path that was `called`, it is made to redirect to the caller's own.
 pub(super) fn pass(answer: Answer, called: &str, own: &str) -> Response<Body> {
     let Answer { status, mut headers, body, .. } = answer;

@@ -1,240 +1,244 @@
-//! The invite-token routes, served by `POST /user/tokens/named`. That call goes through the same checks in the same
-//! order as the old one up to the body's syntax (steps 3 to 7 of the contract's section 3), so credentials, `Accept`,
-//! `Content-Type` and the circuit breaker are the backend's to judge: it is given the caller's own fields, and where
-//! the old route would have refused the body, a body that cannot create anything.
-//!
-//! What the newer call does differently is made up for here: a missing target is 404 before anything that the caller
-//! may not do, the old route's own api caveat is checked (section 4.1), and answers are translated (section 9).
+//! The routes that make invite tokens, served by the creation of a named token. What the newer call does differently is
+//! made up for here: a missing target is 404 before anything that the caller may not do, the old route's own api caveat
+//! is checked (contract, section 4.1), and answers are translated (section 9).
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use http::{Method, Request, Response, StatusCode};
+use http::StatusCode;
+use http::header::HeaderMap;
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
 
 use super::answer::{self, error, instead};
-use super::delivery::Delivery;
+use super::ask::{Ask, Reply, Trouble, is_id, is_refused_as, segment};
+use super::creation::{Creator, Gate, made};
 use super::leftover::Leftover;
+use super::name;
 use super::payload::Payload;
-use super::{Obstacle, Outcome, Shared, fields_of, name, request};
-use crate::body::Body;
-use crate::caller::Caller;
-use crate::operation::{Invite, Operation};
+use crate::operation::{Entity, Invite};
 use crate::reply;
-use crate::route::{self, Call};
-use crate::token::Caveat;
-use crate::token::api::{self, Gri};
-use crate::upstream::{Answer, Failure};
+use crate::upstream::Answer;
 
-/// A body that every check up to the JSON syntax lets pass, and none after.
-const MALFORMED: &[u8] = b"{";
-/// How often another name is tried where one is taken. One in 16 million is.
-const ATTEMPTS: usize = 5;
 /// How long a target's name is waited for, before the token is named without it.
 const NAME_PATIENCE: Duration = Duration::from_secs(5);
+/// The cluster of Onezone itself, which has no Oneprovider, and what it is called (contract, section 7.2).
+const ONEZONE: (&str, &str) = ("onezone", "Onezone");
 
 /// Serves one call.
-pub(super) async fn serve(
-    api: &Arc<Shared>,
-    operation: &Operation,
+pub(super) async fn answer(
+    ask: &Ask<'_>,
     invite: &Invite,
-    call: &Call,
-    caller: &Caller,
-    request: Request<Body>,
-) -> Outcome {
-    let (parts, body) = request.into_parts();
-    let target = call.ids.first().map_or("", |(_, id)| id.as_str());
-    let ask = Ask {
-        api,
-        invite,
-        caller,
-        target,
-        base: &operation.base,
-        creation: format!("{}/user/tokens/named", operation.base),
-        path: format!("{}/{}/{}", operation.base, invite.collection, route::encode(target.as_bytes())),
-        own: parts.uri.path_and_query().map_or("", |own| own.as_str()),
-        fields: fields_of(&parts.headers),
+    payload: &Payload,
+    headers: &HeaderMap,
+) -> Result<Reply, Trouble> {
+    let creator = Creator::caller(ask);
+    let is_object = match creator.gate(payload, headers).await? {
+        Gate::Open => true,
+        Gate::NoObject => false,
+        Gate::Answered(reply) => return Ok(*reply),
     };
-    let payload = Payload::read(&parts.headers, body).await;
-    match ask.answer(&payload, &parts.headers).await {
-        Ok(response) => Outcome::Answered(response),
-        Err(Trouble::Failed(failure)) => {
-            Outcome::Answered(reply::failure(&failure, reply::wants_problem(&parts.headers)))
-        }
-        Err(Trouble::Obstacle(obstacle)) => Outcome::NotServed {
-            obstacle,
-            request: payload.restore().map(|body| Request::from_parts(parts, body)),
-        },
+    let (target, user) = match find_target(ask, invite).await? {
+        Ok(found) => found,
+        Err(reply) => return Ok(reply),
+    };
+    if ask.is_anonymous() {
+        return Ok(ask.refuse_nobody(&target.path).await?.into());
     }
-}
-
-/// Why there is no answer of the backend's.
-enum Trouble {
-    /// Nothing has had any effect.
-    Obstacle(Obstacle),
-    /// Something may have had.
-    Failed(reply::Failure),
-}
-
-impl From<Failure> for Trouble {
-    fn from(failure: Failure) -> Self {
-        if failure.had_no_effect() {
-            return Trouble::Obstacle(Obstacle::Unreachable(failure));
-        }
-        Trouble::Failed(reply::Failure::from(&failure))
+    if let Some(caveat) = ask.unmatched_caveat(user.as_deref()) {
+        return Ok(ask.refuse_caveat(caveat, &target.path).await?.into());
     }
+    let invitation = Invitation { ask, invite, creator, target };
+    if is_object { invitation.issue().await } else { invitation.refuse_value().await }
 }
 
-/// One call and all that it takes to serve it.
-struct Ask<'a> {
-    api: &'a Arc<Shared>,
-    invite: &'a Invite,
-    caller: &'a Caller,
-    /// The id of what is invited to.
-    target: &'a str,
-    base: &'a str,
-    /// The path of the newer call.
-    creation: String,
-    /// The path of the target.
+/// What is invited to.
+struct Target {
+    id: String,
+    /// Where the caller reads it.
     path: String,
-    /// The path and query that the caller used.
-    own: &'a str,
-    /// The caller's fields that go with each request of ours.
-    fields: HeaderMap,
+    /// Where the caller reads its name.
+    named_at: String,
+    /// Where everybody reads its name, and by which it is remembered.
+    remembered_at: String,
+    /// The name, and that the target was just seen, where finding it told both.
+    name: Option<String>,
+    is_seen: bool,
 }
 
-impl Ask<'_> {
-    async fn answer(&self, payload: &Payload, headers: &HeaderMap) -> Result<Response<Body>, Trouble> {
-        match payload {
-            Payload::Object(_) | Payload::Absent { is_type_readable: true } => self.issue().await,
-            Payload::NoObject(_) => self.refuse_value().await,
-            Payload::Absent { is_type_readable: false } => {
-                let answer = self.probe(Body::None, types_of(headers)).await?;
-                if is_about_the_head(&answer) { Ok(self.pass(answer)) } else { self.issue().await }
+/// Finds out what is invited to, and which user calls where that is needed for it. The reply, where that is the answer
+/// to the call already.
+async fn find_target(
+    ask: &Ask<'_>,
+    invite: &Invite,
+) -> Result<Result<(Target, Option<String>), Reply>, Trouble> {
+    let remembered_at = |id: &str| ask.path(&format!("/{}/{}", invite.named_in, segment(id)));
+    match (invite.target, ask.claimed_user()) {
+        (Entity::InPath, _) => {
+            let id = ask.call.id("id").unwrap_or_default().to_owned();
+            let named_at = remembered_at(&id);
+            let path = ask.path(&format!("/{}/{}", invite.collection, segment(&id)));
+            let name =
+                (invite.named_in != invite.collection && id == ONEZONE.0).then(|| ONEZONE.1.to_owned());
+            let remembered_at = named_at.clone();
+            Ok(Ok((Target { id, path, named_at, remembered_at, name, is_seen: false }, None)))
+        }
+        (Entity::Caller, claimed) => {
+            let path = ask.path("/user");
+            let mut target = Target {
+                id: claimed.unwrap_or_default().to_owned(),
+                named_at: path.clone(),
+                remembered_at: remembered_at(claimed.unwrap_or_default()),
+                path,
+                name: None,
+                is_seen: false,
+            };
+            if claimed.is_none() && !ask.is_anonymous() {
+                let answer = super::ask::with_route(ask.get(&target.path).await?)?;
+                let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+                if answer.status != StatusCode::OK {
+                    return Ok(Err(answer::pass(answer, &target.path, ask.own).into()));
+                }
+                let Some(id) = body["userId"].as_str().filter(|id| is_id(id)) else {
+                    return Err(Trouble::Failed(reply::Failure::BadGateway { cause: None }));
+                };
+                target.id = id.to_owned();
+                target.remembered_at = remembered_at(id);
+                target.name = body[invite.name_key.as_str()].as_str().map(str::to_owned);
+                target.is_seen = true;
             }
-            Payload::OtherType(_) => {
-                let answer = self.probe(Body::full(MALFORMED), types_of(headers)).await?;
-                Ok(self.pass(answer))
-            }
-            Payload::Malformed(_) => Ok(self.pass(self.probe(Body::full(MALFORMED), vec![JSON]).await?)),
-            Payload::Unreadable => {
-                let answer = self.probe(Body::full(MALFORMED), vec![JSON]).await?;
-                let is_left =
-                    answer.status == StatusCode::BAD_REQUEST && error(&answer)["id"] == "malformedData";
-                let crashed = || reply::empty_on_route(StatusCode::INTERNAL_SERVER_ERROR);
-                Ok(if is_left { instead(answer.headers, crashed()) } else { self.pass(answer) })
-            }
-            Payload::Broken => Ok(reply::empty(StatusCode::BAD_REQUEST)),
+            let user = Some(target.id.clone());
+            Ok(Ok((target, user)))
         }
     }
+}
 
+/// One invitation to be made.
+struct Invitation<'a> {
+    ask: &'a Ask<'a>,
+    invite: &'a Invite,
+    creator: Creator<'a>,
+    target: Target,
+}
+
+impl Invitation<'_> {
     /// Creates the token, if the caller may.
-    async fn issue(&self) -> Result<Response<Body>, Trouble> {
-        if let Some(caveat) = self.unmatched_caveat() {
-            return self.refuse_caveat(caveat).await;
-        }
+    async fn issue(&self) -> Result<Reply, Trouble> {
         let (name, is_seen) = match self.look_up().await {
-            Looked::Settled(answer) => return Ok(answer::pass(answer, &self.path, self.own)),
+            Looked::Settled(answer) => {
+                return Ok(answer::pass(answer, &self.target.named_at, self.ask.own).into());
+            }
             Looked::Up { name, is_seen } => (name, is_seen),
         };
-        let Some((answer, leftover)) = self.create(name.as_deref(), 1).await? else {
-            return Ok(no_name_left());
-        };
-        if !answer.status.is_success() {
-            return self.translate(answer, is_seen).await;
+        let (answer, leftover) = self.create(name.as_deref(), 1).await?;
+        if answer.status.is_success() {
+            return made(answer, leftover);
         }
-        let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        let Some(token) = body["token"].as_str() else {
-            return Err(Trouble::Failed(reply::Failure::BadGateway { cause: None }));
-        };
-        let text = json!({ "token": token }).to_string();
-        let mut response = Response::new(Body::stream(Delivery::new(text, leftover)));
-        response.headers_mut().insert(CONTENT_TYPE, JSON);
-        Ok(instead(answer.headers, response))
+        if let Some(judgment) = self.judge_as_service(&answer).await {
+            return Ok(match judgment {
+                Judgment::NoTarget => instead(answer.headers, reply::not_found()).into(),
+                Judgment::NotAllowed => instead(answer.headers, reply::forbidden()).into(),
+                Judgment::Allowed => self.creator.pass(answer),
+            });
+        }
+        self.translate(answer, is_seen).await
     }
 
     /// Answers to JSON that is no object: 400, but only after everything that the caller or the target may be refused
     /// for. A creation with a usage limit of 0 checks all that and creates nothing (contract, section 9.1).
-    async fn refuse_value(&self) -> Result<Response<Body>, Trouble> {
-        if let Some(caveat) = self.unmatched_caveat() {
-            return self.refuse_caveat(caveat).await;
-        }
-        let Some((answer, _leftover)) = self.create(None, 0).await? else { return Ok(no_name_left()) };
+    async fn refuse_value(&self) -> Result<Reply, Trouble> {
+        let (answer, _leftover) = self.create(None, 0).await?;
         // Where a backend takes the 0 after all, dropping `_leftover` deletes what it made of it.
-        if answer.status.is_success() || is_refused_as(&answer, "badValueTooLow") {
-            return Ok(instead(answer.headers, reply::malformed_data()));
-        }
-        self.translate(answer, false).await
+        let is_allowed = answer.status.is_success() || is_refused_as(&answer, "badValueTooLow");
+        let judgment =
+            if is_allowed { Some(Judgment::Allowed) } else { self.judge_as_service(&answer).await };
+        Ok(match judgment {
+            Some(Judgment::Allowed) => instead(answer.headers, reply::malformed_data()).into(),
+            Some(Judgment::NotAllowed) => instead(answer.headers, reply::forbidden()).into(),
+            Some(Judgment::NoTarget) => instead(answer.headers, reply::not_found()).into(),
+            None => return self.translate(answer, self.target.is_seen).await,
+        })
     }
 
     /// What the old route would have said where the newer call refused.
-    async fn translate(&self, answer: Answer, is_seen: bool) -> Result<Response<Body>, Trouble> {
+    async fn translate(&self, answer: Answer, is_seen: bool) -> Result<Reply, Trouble> {
         let error = error(&answer);
         let is_about_target = match answer.status {
             StatusCode::UNAUTHORIZED => !answer::refuses_credentials(&answer),
             StatusCode::FORBIDDEN => true,
             StatusCode::BAD_REQUEST => match error["id"].as_str() {
-                Some("inviteTokenTargetIdInvalid") => return Ok(instead(answer.headers, reply::not_found())),
+                Some("inviteTokenTargetIdInvalid") => {
+                    return Ok(instead(answer.headers, reply::not_found()).into());
+                }
                 Some("inviteTokenSubjectNotAuthorized") => {
-                    return Ok(instead(answer.headers, reply::forbidden()));
+                    return Ok(instead(answer.headers, reply::forbidden()).into());
                 }
                 // The old route says these as well; without an id it is about `Accept`.
-                Some("badValueName" | "malformedData") | None => false,
+                Some("badValueName" | "badValueIdentifierOccupied" | "malformedData") | None => false,
                 // An id that is no id may be refused by other words. If that is not it, the words stand.
                 Some(_) => true,
             },
             _ => false,
         };
         if is_about_target && !is_seen {
-            let target = self.get(&self.fields).await?;
+            let path = &self.target.path;
+            let target = self.ask.get(path).await?;
             if answer::says_not_found(&target) {
-                return Ok(answer::pass(target, &self.path, self.own));
+                return Ok(answer::pass(target, path, self.ask.own).into());
             }
         }
-        Ok(self.pass(answer))
+        Ok(self.creator.pass(answer))
     }
 
-    /// The first api caveat of the presented token that does not allow the old route.
-    fn unmatched_caveat(&self) -> Option<&Caveat> {
-        let gri = Gri::private(&self.invite.gri_type, self.target, &self.invite.gri_aspect);
-        api::unmatched(self.caller.token()?, "ozw", "create", &gri)
-    }
-
-    /// Refuses for an api caveat, after everything that comes before that. Reading the target is refused for the same
-    /// reasons up to there, a missing target included.
-    async fn refuse_caveat(&self, caveat: &Caveat) -> Result<Response<Body>, Trouble> {
-        let answer = self.get(&self.fields).await?;
-        let is_reached = match answer.status {
-            StatusCode::OK | StatusCode::FORBIDDEN => true,
-            StatusCode::UNAUTHORIZED => {
-                let auth_error = &error(&answer)["details"]["authError"];
-                auth_error["id"] == "tokenCaveatUnverified"
-                    && auth_error["details"]["caveat"]["type"] == "api"
-            }
-            _ => false,
-        };
-        if !is_reached {
-            return Ok(answer::pass(answer, &self.path, self.own));
+    /// Asks for the creation, of a token for so many uses.
+    async fn create(&self, name: Option<&str>, uses: u8) -> Result<(Answer, Leftover), Trouble> {
+        let token = self.token(uses);
+        let (answer, leftover) = self.creator.create(|digits| self.compose(name, digits), &token).await?;
+        // A token that does not say whose it is may be a Oneprovider's, who has no tokens of a user.
+        if answer.status == StatusCode::FORBIDDEN && self.ask.is_unclear() {
+            let provider = Creator::provider(self.ask);
+            return provider.create(|digits| self.compose(name, digits), &token).await;
         }
-        let allowed = match caveat {
-            Caveat::Api(entries) => entries.join(" or "),
-            _ => String::new(),
-        };
-        let text = format!(
-            "unverified API caveat: this token can only be used for API calls that match the following spec: '{allowed}'"
-        );
-        let refusal = reply::unauthorized_because(reply::token_caveat_unverified(caveat.to_json(), &text));
-        Ok(instead(answer.headers, refusal))
+        Ok((answer, leftover))
+    }
+
+    fn token(&self, uses: u8) -> Value {
+        let mut kind = json!({ "inviteType": self.invite.kind });
+        kind[self.invite.target_key.as_str()] = self.target.id.as_str().into();
+        json!({ "type": { "inviteToken": kind }, "usageLimit": uses })
+    }
+
+    fn compose(&self, target: Option<&str>, digits: &str) -> String {
+        name::compose(&self.invite.name_prefix, target, digits)
+    }
+
+    /// A token that is good for the old route and not for creating tokens is refused by both, but the old route says
+    /// first what else speaks against the call. The service may ask that in the caller's name, whose credentials the
+    /// `refusal` has just proven. `None`: that is not what the refusal is, or nobody can ask.
+    async fn judge_as_service(&self, refusal: &Answer) -> Option<Judgment> {
+        if !answer::refuses_api_caveat(refusal) {
+            return None;
+        }
+        let creator = Creator::service(self.ask)?;
+        let (answer, _leftover) =
+            creator.create(|digits| self.compose(None, digits), &self.token(0)).await.ok()?;
+        let error = error(&answer);
+        match (answer.status, error["id"].as_str()) {
+            (StatusCode::BAD_REQUEST, Some("badValueTooLow")) => Some(Judgment::Allowed),
+            (StatusCode::BAD_REQUEST, Some("inviteTokenTargetIdInvalid")) => Some(Judgment::NoTarget),
+            (StatusCode::BAD_REQUEST, Some("inviteTokenSubjectNotAuthorized")) => Some(Judgment::NotAllowed),
+            _ => None,
+        }
     }
 
     /// Finds the target's name: remembered, or with the caller's credentials, or with the service token, or not.
     async fn look_up(&self) -> Looked {
-        if let Some(name) = self.api.names.get(&self.path) {
+        let Target { named_at, remembered_at, name, is_seen, .. } = &self.target;
+        if name.is_some() || *is_seen {
+            return Looked::Up { name: name.clone(), is_seen: *is_seen };
+        }
+        if let Some(name) = self.ask.api.names.get(remembered_at) {
             return Looked::Up { name: Some(name), is_seen: false };
         }
-        let Some(answer) = self.get_soon(&self.fields).await else {
+        let Some(answer) = self.get_soon(named_at, self.ask.fields.clone()).await else {
             return Looked::Up { name: None, is_seen: false };
         };
         match answer.status {
@@ -251,86 +255,19 @@ impl Ask<'_> {
     }
 
     async fn look_up_as_service(&self) -> Option<String> {
-        let token = self.api.upstream.service_token()?.clone();
-        let mut fields = self.fields.clone();
-        for name in crate::caller::CREDENTIAL_FIELDS {
-            fields.remove(name);
-        }
-        fields.insert("x-auth-token", token);
-        fields.insert(http::header::ACCEPT, JSON);
-        let answer = self.get_soon(&fields).await.filter(|answer| answer.status == StatusCode::OK)?;
-        self.learn_name(&answer)
+        let answer = self.get_soon(&self.target.remembered_at, self.ask.service_fields()?).await?;
+        if answer.status == StatusCode::OK { self.learn_name(&answer) } else { None }
     }
 
     fn learn_name(&self, answer: &Answer) -> Option<String> {
         let body: Value = serde_json::from_slice(&answer.body).ok()?;
-        let name = body.get("name")?.as_str()?;
-        self.api.names.put(&self.path, name);
+        let name = body.get(&self.invite.name_key)?.as_str()?;
+        self.ask.api.names.put(&self.target.remembered_at, name);
         Some(name.to_owned())
     }
 
-    async fn get_soon(&self, fields: &HeaderMap) -> Option<Answer> {
-        tokio::time::timeout(NAME_PATIENCE, self.get(fields)).await.ok()?.ok()
-    }
-
-    async fn get(&self, fields: &HeaderMap) -> Result<Answer, Failure> {
-        self.api.upstream.call(request(Method::GET, &self.path, fields.clone(), Body::None)).await
-    }
-
-    /// Asks for a creation that cannot succeed.
-    async fn probe(&self, body: Body, content_types: Vec<HeaderValue>) -> Result<Answer, Trouble> {
-        let mut fields = self.fields.clone();
-        for value in content_types {
-            fields.append(CONTENT_TYPE, value);
-        }
-        let answer = self.api.upstream.call(request(Method::POST, &self.creation, fields, body)).await?;
-        if answer::lacks_route(&answer) {
-            return Err(Trouble::Obstacle(Obstacle::TokenApiMissing));
-        }
-        Ok(answer)
-    }
-
-    /// Asks for the creation, under another name where one is taken. `None`: all of them were.
-    async fn create(&self, target: Option<&str>, uses: u8) -> Result<Option<(Answer, Leftover)>, Trouble> {
-        for _ in 0..ATTEMPTS {
-            let name = name::compose(&self.invite.name_prefix, target, &name::random_suffix());
-            let (answer, leftover) = self.create_as(&name, uses).await?;
-            if answer::lacks_route(&answer) {
-                return Err(Trouble::Obstacle(Obstacle::TokenApiMissing));
-            }
-            if !is_refused_as(&answer, "badValueIdentifierOccupied") {
-                return Ok(Some((answer, leftover)));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Sends one creation, in a task of its own: should the caller go away meanwhile, its answer still tells which
-    /// token to delete.
-    async fn create_as(&self, name: &str, uses: u8) -> Result<(Answer, Leftover), Trouble> {
-        let invite = self.invite;
-        let mut kind = json!({ "inviteType": invite.kind });
-        kind[invite.target_key.as_str()] = self.target.into();
-        let body = json!({ "name": name, "type": { "inviteToken": kind }, "usageLimit": uses }).to_string();
-        let mut fields = self.fields.clone();
-        fields.insert(CONTENT_TYPE, JSON);
-        let request = request(Method::POST, &self.creation, fields, Body::full(body));
-
-        let mut leftover = Leftover::new(self.api, self.base, &self.fields, name);
-        let (sender, receiver) = oneshot::channel();
-        let api = Arc::clone(self.api);
-        tokio::spawn(async move {
-            let result = api.upstream.call(request).await;
-            leftover.learn(&result);
-            // Where nobody receives it, what is dropped is the left-over as well.
-            let _ = sender.send(result.map(|answer| (answer, leftover)));
-        });
-        let internal = Trouble::Failed(reply::Failure::Internal);
-        receiver.await.map_err(|_| internal)?.map_err(Trouble::from)
-    }
-
-    fn pass(&self, answer: Answer) -> Response<Body> {
-        answer::pass(answer, &self.creation, self.own)
+    async fn get_soon(&self, path: &str, fields: HeaderMap) -> Option<Answer> {
+        tokio::time::timeout(NAME_PATIENCE, self.ask.get_with(path, fields)).await.ok()?.ok()
     }
 }
 
@@ -345,28 +282,9 @@ enum Looked {
     },
 }
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-
-fn types_of(headers: &HeaderMap) -> Vec<HeaderValue> {
-    headers.get_all(CONTENT_TYPE).iter().cloned().collect()
-}
-
-/// Whether an answer to a creation without a body is about the request's head, and so the old route's as well.
-fn is_about_the_head(answer: &Answer) -> bool {
-    match answer.status {
-        StatusCode::UNAUTHORIZED => answer::refuses_credentials(answer),
-        StatusCode::BAD_REQUEST => error(answer).is_null(),
-        StatusCode::FORBIDDEN => false,
-        status => !status.is_success(),
-    }
-}
-
-fn is_refused_as(answer: &Answer, id: &str) -> bool {
-    answer.status == StatusCode::BAD_REQUEST && error(answer)["id"] == id
-}
-
-/// Every name that was tried is taken, which chance alone does not bring about.
-fn no_name_left() -> Response<Body> {
-    let description = "Temporary failure - please try again later.";
-    reply::onezone(StatusCode::SERVICE_UNAVAILABLE, "temporaryFailure", description, None)
+/// What the old route would have found.
+enum Judgment {
+    NoTarget,
+    NotAllowed,
+    Allowed,
 }

@@ -1,5 +1,5 @@
 //! Tokens that nobody will receive: the caller went away, or the backend's answer to the creation was lost. They are
-//! deleted in the background, with the caller's own credentials, which are held for that alone and not longer than
+//! deleted in the background, with the credentials that created them, which are held for that alone and not longer than
 //! [`LIMIT`]. A token whose id is not known is looked for by its generated name, again and again, since a creation may
 //! take effect after it was given up.
 
@@ -31,7 +31,9 @@ struct Trace {
     api: Arc<Shared>,
     /// The path under which the REST API lies.
     base: String,
-    /// The caller's fields, credentials among them.
+    /// The path of the call that created it, below which its name is known.
+    creation: String,
+    /// The fields of who created it, credentials among them.
     headers: HeaderMap,
     name: String,
     id: Option<String>,
@@ -41,13 +43,14 @@ struct Trace {
 
 impl Leftover {
     /// A token that is about to be created under a name that nothing else has.
-    pub fn new(api: &Arc<Shared>, base: &str, headers: &HeaderMap, name: &str) -> Self {
+    pub fn new(api: &Arc<Shared>, base: &str, creation: String, headers: &HeaderMap, name: &str) -> Self {
         let mut headers = headers.clone();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         let place = Arc::clone(&api.places).try_acquire_owned().ok();
         let trace = Trace {
             api: Arc::clone(api),
             base: base.to_owned(),
+            creation,
             headers,
             name: name.to_owned(),
             id: None,
@@ -122,8 +125,7 @@ impl Trace {
 
     async fn attempt(&mut self) -> Step {
         if self.id.is_none() {
-            let path =
-                format!("{}/user/tokens/named/name/{}", self.base, route::encode(self.name.as_bytes()));
+            let path = format!("{}/name/{}", self.creation, route::encode(self.name.as_bytes()));
             match self.ask(Method::GET, &path).await {
                 Ok(answer) if answer.status == StatusCode::OK => self.id = id_in(&answer, "id"),
                 Ok(answer) if is_final(answer.status) => return Step::Hopeless,

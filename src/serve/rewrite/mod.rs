@@ -3,9 +3,13 @@
 //! share stands beside them. It does not know why it was asked, nor what is tried if it cannot serve.
 
 mod answer;
+mod ask;
+mod client_tokens;
+mod creation;
 mod delivery;
 mod invite;
 mod leftover;
+mod listing;
 mod name;
 mod payload;
 mod target;
@@ -15,10 +19,12 @@ mod tests;
 use std::sync::Arc;
 
 use http::header::{
-    ACCEPT, ACCEPT_ENCODING, CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, RANGE, TE, TRAILER,
-    TRANSFER_ENCODING, UPGRADE,
+    ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_TYPE, EXPECT, HOST, HeaderMap, HeaderName, RANGE, TE,
+    TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{Request, Response};
+use jiff::Timestamp;
+use serde_json::json;
 use tokio::sync::Semaphore;
 
 use crate::body::Body;
@@ -27,6 +33,9 @@ use crate::operation::{Family, Operation};
 use crate::reply;
 use crate::route::Call;
 use crate::upstream::{self, Upstream};
+use ask::{Ask, Reply, Trouble};
+use delivery::Delivery;
+use payload::Payload;
 
 /// What came of a rewrite.
 #[derive(Debug)]
@@ -95,14 +104,57 @@ impl TokenApi {
         operation: &Operation,
         call: &Call,
         caller: &Caller,
+        now: Timestamp,
         request: Request<Body>,
     ) -> Outcome {
-        match (operation.rewrite, &operation.invite) {
-            (Some(Family::Invite), Some(invite)) => {
-                invite::serve(&self.0, operation, invite, call, caller, request).await
-            }
+        let Some(family) = operation.rewrite else {
             // An operation that has no rewrite is not configured to be rewritten.
-            _ => Outcome::NotServed { obstacle: Obstacle::TokenApiMissing, request: Some(request) },
+            return Outcome::NotServed { obstacle: Obstacle::TokenApiMissing, request: Some(request) };
+        };
+        let (parts, body) = request.into_parts();
+        let own = parts.uri.path_and_query().map_or("", |own| own.as_str());
+        let ask = Ask::new(&self.0, operation, call, caller, (own, &parts.headers));
+        let payload = match family.creates() {
+            true => Payload::read(&parts.headers, body).await,
+            false => Payload::Unjudged(body),
+        };
+        match answer_family(&ask, family, &payload, &parts.headers, now).await {
+            Ok(reply) => Outcome::Answered(deliver(reply)),
+            Err(Trouble::Failed(failure)) => {
+                Outcome::Answered(reply::failure(&failure, reply::wants_problem(&parts.headers)))
+            }
+            Err(Trouble::Obstacle(obstacle)) => Outcome::NotServed {
+                obstacle,
+                request: payload.restore().map(|body| Request::from_parts(parts, body)),
+            },
+        }
+    }
+}
+
+async fn answer_family(
+    ask: &Ask<'_>,
+    family: Family,
+    payload: &Payload,
+    headers: &HeaderMap,
+    now: Timestamp,
+) -> Result<Reply, Trouble> {
+    match (family, &ask.operation.invite) {
+        (Family::Invite, Some(invite)) => invite::answer(ask, invite, payload, headers).await,
+        (Family::ClientTokens(task), _) => client_tokens::answer(ask, task, payload, headers, now).await,
+        // Every operation of this family says what it invites to.
+        (Family::Invite, None) => Err(Trouble::Failed(reply::Failure::Internal)),
+    }
+}
+
+/// The response of a reply; a token in it is left over until it is written.
+fn deliver(reply: Reply) -> Response<Body> {
+    match reply {
+        Reply::Response(response) => response,
+        Reply::Token { text, leftover, headers } => {
+            let text = json!({ "token": text }).to_string();
+            let mut response = Response::new(Body::stream(Delivery::new(text, leftover)));
+            response.headers_mut().insert(CONTENT_TYPE, ask::JSON);
+            answer::instead(headers, response)
         }
     }
 }

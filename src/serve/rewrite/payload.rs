@@ -26,6 +26,8 @@ pub(super) enum Payload {
     },
     /// It is not declared to be `application/json`; nothing of it was read.
     OtherType(Body),
+    /// The route does not look at it.
+    Unjudged(Body),
     /// Broken JSON.
     Malformed(Bytes),
     /// JSON, but no object.
@@ -62,7 +64,7 @@ impl Payload {
     pub fn restore(self) -> Option<Body> {
         match self {
             Payload::Absent { .. } => Some(Body::None),
-            Payload::OtherType(body) => Some(body),
+            Payload::OtherType(body) | Payload::Unjudged(body) => Some(body),
             Payload::Malformed(bytes) | Payload::NoObject(bytes) | Payload::Object(bytes) => {
                 Some(Body::Full(bytes))
             }
@@ -248,6 +250,7 @@ mod tests {
             Payload::Absent { is_type_readable: true } => "absent",
             Payload::Absent { is_type_readable: false } => "absent, type unreadable",
             Payload::OtherType(_) => "other type",
+            Payload::Unjudged(_) => "unjudged",
             Payload::Malformed(_) => "malformed",
             Payload::NoObject(_) => "no object",
             Payload::Object(_) => "object",

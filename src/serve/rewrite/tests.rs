@@ -1,6 +1,8 @@
 //! Each test scripts the backend: which requests it will get, in order, and what it answers to each.
 
 mod backend;
+mod client_tokens;
+mod invitations;
 
 use std::time::Duration;
 
@@ -210,16 +212,16 @@ fn bad_credentials_are_refused_in_the_backends_own_words() {
     });
 }
 
+/// The text of a user's token that is confined to these calls.
 fn confined(entries: &[&str]) -> String {
-    let id = Identifier {
-        version: 2,
-        persistence: Persistence::Named,
-        subject: Some(Subject::User("u1".to_owned())),
-        kind: Type::Access { session: None },
-        id: "1a2b".to_owned(),
-    };
-    let caveat = Caveat::Api(entries.iter().map(|entry| (*entry).to_owned()).collect());
-    Token::mint("oz.example", id, vec![caveat], b"secret").unwrap().serialize()
+    token_of(Subject::User("u1".to_owned()), &[entries])
+}
+
+fn token_of(subject: Subject, confinements: &[&[&str]]) -> String {
+    let id = Identifier::new(Persistence::Named, subject, Type::Access { session: None }, "1a2b");
+    let entries = |entries: &&[&str]| Caveat::Api(entries.iter().map(|entry| (*entry).to_owned()).collect());
+    let caveats = confinements.iter().map(entries).collect();
+    Token::mint("oz.example", id, caveats, b"secret").unwrap().serialize()
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::HeaderValue;
 use http::{Method, Response, Version};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -20,6 +21,9 @@ use crate::operation;
 use crate::route::{Found, Table};
 use crate::serve::rewrite::{Outcome, TokenApi};
 use crate::upstream::{Origin, Settings, Upstream};
+
+/// 2024-10-21T08:13:49Z.
+pub const NOW: Timestamp = Timestamp::constant(1_729_498_429, 0);
 
 const BASE: &str = "/api/v3/onezone";
 
@@ -80,8 +84,18 @@ impl Seen {
 
 pub struct Backend {
     pub api: TokenApi,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    record: Arc<Record>,
 }
+
+#[derive(Default)]
+struct Record {
+    seen: Mutex<Vec<Seen>>,
+    /// How many requests are being answered, and were at most.
+    at_once: Mutex<(usize, usize)>,
+}
+
+/// Says what to do with a request line; `None`: it is not in the script.
+type Script = Arc<dyn Fn(&str) -> Option<Act> + Send + Sync>;
 
 impl Backend {
     /// A backend that follows a script; to a request that is not in it, it closes the connection.
@@ -90,17 +104,31 @@ impl Backend {
     }
 
     pub async fn with(script: Vec<(&'static str, Act)>, service_token: Option<&str>) -> Self {
+        let script = Mutex::new(VecDeque::from(script));
+        let next = move |line: &str| {
+            let mut script = script.lock().unwrap();
+            let is_next = script.front().is_some_and(|(expected, _)| line.starts_with(expected));
+            if is_next { script.pop_front().map(|(_, act)| act) } else { None }
+        };
+        Self::following(Arc::new(next), service_token).await
+    }
+
+    /// A backend that answers requests in any order.
+    pub async fn any(script: impl Fn(&str) -> Act + Send + Sync + 'static) -> Self {
+        Self::following(Arc::new(move |line: &str| Some(script(line))), None).await
+    }
+
+    async fn following(script: Script, service_token: Option<&str>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let script = Arc::new(Mutex::new(VecDeque::from(script)));
-        let record = Arc::clone(&seen);
+        let record = Arc::new(Record::default());
+        let kept = Arc::clone(&record);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(follow(stream, Arc::clone(&script), Arc::clone(&record)));
+                tokio::spawn(follow(stream, Arc::clone(&script), Arc::clone(&kept)));
             }
         });
-        Backend { api: api_at(port, service_token), seen }
+        Backend { api: api_at(port, service_token), record }
     }
 
     pub async fn ask(&self, headers: &[(&str, &str)], body: Body) -> Outcome {
@@ -113,11 +141,15 @@ impl Backend {
     }
 
     pub fn lines(&self) -> Vec<String> {
-        self.seen.lock().unwrap().iter().map(|seen| seen.line.clone()).collect()
+        self.record.seen.lock().unwrap().iter().map(|seen| seen.line.clone()).collect()
     }
 
     pub fn request(&self, index: usize) -> Seen {
-        self.seen.lock().unwrap()[index].clone()
+        self.record.seen.lock().unwrap()[index].clone()
+    }
+
+    pub fn most_at_once(&self) -> usize {
+        self.record.at_once.lock().unwrap().1
     }
 
     /// Waits until so many requests came.
@@ -132,22 +164,24 @@ impl Backend {
     }
 }
 
-async fn follow(
-    mut stream: TcpStream,
-    script: Arc<Mutex<VecDeque<(&'static str, Act)>>>,
-    record: Arc<Mutex<Vec<Seen>>>,
-) {
+async fn follow(mut stream: TcpStream, script: Script, record: Arc<Record>) {
     let Some(seen) = read(&mut stream).await else { return };
-    let next = {
-        let mut script = script.lock().unwrap();
-        let is_next = script.front().is_some_and(|(line, _)| seen.line.starts_with(line));
-        record.lock().unwrap().push(seen);
-        if is_next { script.pop_front() } else { None }
-    };
+    let next = script(&seen.line);
+    record.seen.lock().unwrap().push(seen);
+    {
+        let mut at_once = record.at_once.lock().unwrap();
+        at_once.0 += 1;
+        at_once.1 = at_once.1.max(at_once.0);
+    }
+    // Lets all the others come that are on their way.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    record.at_once.lock().unwrap().0 -= 1;
     let text = match next {
-        None | Some((_, Act::Close)) => return,
-        Some((_, Act::Hang)) => return std::future::pending().await,
-        Some((_, Act::Answer(status, kind, body))) => {
+        None | Some(Act::Close) => return,
+        Some(Act::Hang) => return std::future::pending().await,
+        Some(Act::Answer(status, kind, body)) => {
             let kind = if kind.is_empty() { String::new() } else { format!("content-type: {kind}\r\n") };
             let body = if body.is_null() { String::new() } else { body.to_string() };
             format!(
@@ -157,7 +191,7 @@ async fn follow(
                 body.len()
             )
         }
-        Some((_, Act::Answering(status, fields, body))) => {
+        Some(Act::Answering(status, fields, body)) => {
             let fields: String = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
             format!(
                 "HTTP/1.1 {status} X\r\n{fields}content-length: {}\r\nconnection: close\r\n\r\n{body}",
@@ -206,11 +240,26 @@ pub async fn ask(api: &TokenApi, headers: &[(&str, &str)], body: Body) -> Outcom
     ask_at(api, "/groups/g1/users/token?q=1", headers, body).await
 }
 
+/// Calls with a POST, with some token where no credential is given.
 pub async fn ask_at(api: &TokenApi, path: &str, headers: &[(&str, &str)], body: Body) -> Outcome {
+    let has_credential =
+        headers.iter().any(|(name, _)| ["x-auth-token", "authorization", "macaroon"].contains(name));
+    let token = if has_credential { None } else { Some(("x-auth-token", "secret")) };
+    let headers: Vec<_> = headers.iter().copied().chain(token).collect();
+    send(api, Method::POST, path, &headers, body).await
+}
+
+pub async fn send(
+    api: &TokenApi,
+    method: Method,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Body,
+) -> Outcome {
     let operations = operation::builtin();
     let table = Table::new(&operations).unwrap();
     let mut request = http::Request::new(body);
-    *request.method_mut() = Method::POST;
+    *request.method_mut() = method.clone();
     *request.uri_mut() = format!("{BASE}{path}").parse().unwrap();
     *request.version_mut() = Version::HTTP_11;
     request.headers_mut().insert("host", HeaderValue::from_static("oz.example"));
@@ -218,7 +267,7 @@ pub async fn ask_at(api: &TokenApi, path: &str, headers: &[(&str, &str)], body: 
         let name = http::HeaderName::from_bytes(name.as_bytes()).unwrap();
         request.headers_mut().append(name, HeaderValue::from_str(value).unwrap());
     }
-    let Found::Call(call) = table.find(&Method::POST, request.uri().path()) else { panic!("no call") };
+    let Found::Call(call) = table.find(&method, request.uri().path()) else { panic!("no call") };
     let caller = Caller::of(request.headers());
-    api.serve(&operations[call.operation], &call, &caller, request).await
+    api.serve(&operations[call.operation], &call, &caller, NOW, request).await
 }
