@@ -180,15 +180,21 @@ impl Pipeline {
 
     /// Makes a request fit to go to the backend; the reply, where it must not go there.
     fn prepare(&self, request: &mut Request<Body>, peer: &Peer) -> Option<Response<Body>> {
-        let (method, version) = (request.method().clone(), request.version());
-        if hygiene::ends_here(&method, request.headers_mut()) {
+        // Taken out, so that the rest of the request can be read while they change.
+        let mut headers = std::mem::take(request.headers_mut());
+        let is_last_hop = hygiene::ends_here(request.method(), &mut headers);
+        let settings = self.upstream.settings();
+        let otherwise = || settings.servers.first().map(|origin| origin.authority()).unwrap_or_default();
+        hygiene::set_host(&mut headers, request.uri(), otherwise);
+        let passed = if is_last_hop {
+            Ok(())
+        } else {
+            hygiene::request(&mut headers, request.version(), peer.address.ip(), &settings.via)
+        };
+        *request.headers_mut() = headers;
+        if is_last_hop {
             return Some(last_hop(request));
         }
-        let settings = self.upstream.settings();
-        let uri = request.uri().clone();
-        let otherwise = || settings.servers.first().map(|origin| origin.authority()).unwrap_or_default();
-        hygiene::set_host(request.headers_mut(), &uri, otherwise);
-        let passed = hygiene::request(request.headers_mut(), version, peer.address.ip(), &settings.via);
         passed.err().map(|error| {
             tracing::warn!("{error}: upstream.servers leads back here");
             let description =

@@ -24,7 +24,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING, UPGRADE};
+use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body as _;
 
@@ -48,6 +49,13 @@ pub struct Upstream {
     servers: Vec<Arc<Server>>,
     next: AtomicUsize,
     metrics: Arc<Metrics>,
+}
+
+/// A request as it is sent, perhaps twice; its body comes with each time.
+struct Message<'a> {
+    parts: &'a Parts,
+    framing: Framing,
+    interim: &'a Interim,
 }
 
 /// A whole answer.
@@ -106,20 +114,13 @@ impl Upstream {
             (_, Some(length)) => Framing::Length(length),
             (_, None) => Framing::Chunked,
         };
-        let may_switch = parts.headers.contains_key(UPGRADE);
-        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-        let mut head = BytesMut::with_capacity(1024);
-        write::request(&mut head, &parts.method, target, &parts.headers, framing);
+        let message = Message { parts: &parts, framing, interim };
 
         if may_be_sent_again(&parts.method, &body)
             && let Some(connection) = self.pooled()
         {
             let server = Arc::clone(connection.server());
-            let body = again(&body);
-            match self
-                .exchange(connection, head.clone(), framing, body, &parts.method, may_switch, interim)
-                .await
-            {
+            match self.exchange(connection, &message, again(&body)).await {
                 Err(failure) if failure.is_stale() => {
                     tracing::debug!("a pooled connection to {} had died, sending again", server.origin);
                 }
@@ -127,7 +128,7 @@ impl Upstream {
             }
         }
         let connection = self.connect().await?;
-        self.exchange(connection, head, framing, body, &parts.method, may_switch, interim).await
+        self.exchange(connection, &message, body).await
     }
 
     /// Sends a request and reads the whole answer, of at most [`LARGEST_ANSWER`] bytes.
@@ -163,13 +164,12 @@ impl Upstream {
     }
 
     async fn is_healthy(&self, connection: Box<Connection>, path: &str) -> bool {
-        let host = HeaderValue::try_from(connection.server().origin.authority());
-        let headers = host.map(|host| HeaderMap::from_iter([(http::header::HOST, host)])).unwrap_or_default();
-        let mut head = BytesMut::new();
-        write::request(&mut head, &Method::GET, path, &headers, Framing::None);
+        let host = connection.server().origin.authority();
+        let Ok(request) = Request::get(path).header(HOST, host).body(()) else { return false };
         let interim = Interim::unwanted();
-        let sent = self.exchange(connection, head, Framing::None, Body::None, &Method::GET, false, &interim);
-        sent.await.is_ok_and(|response| response.status().is_success())
+        let message = Message { parts: &request.into_parts().0, framing: Framing::None, interim: &interim };
+        let answer = self.exchange(connection, &message, Body::None).await;
+        answer.is_ok_and(|response| response.status().is_success())
     }
 
     /// A pooled connection, to the server whose turn it is.
@@ -207,21 +207,21 @@ impl Upstream {
         turn().filter(|server| !server.is_suspect()).chain(turn().filter(|server| server.is_suspect()))
     }
 
-    #[allow(clippy::too_many_arguments)]
     async fn exchange(
         &self,
         connection: Box<Connection>,
-        head: BytesMut,
-        framing: Framing,
+        message: &Message<'_>,
         body: Body,
-        method: &Method,
-        may_switch: bool,
-        interim: &Interim,
     ) -> Result<Response<Body>, Failure> {
+        let Message { parts, framing, interim } = message;
         let server = Arc::clone(connection.server());
+        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+        let mut head = BytesMut::new();
+        write::request(&mut head, &parts.method, target, &parts.headers, *framing);
+        let may_switch = parts.headers.contains_key(UPGRADE);
         let begin = Instant::now();
-        let mut exchange = Exchange::new(connection, head, framing, body, &self.settings);
-        let outcome = exchange.head(method, may_switch, interim).await;
+        let mut exchange = Exchange::new(connection, head, *framing, body, &self.settings);
+        let outcome = exchange.head(&parts.method, may_switch, interim).await;
         match &outcome {
             Ok(_) => self.metrics.upstream_request(server.handle, begin.elapsed().as_secs_f64()),
             Err(failure) if failure.is_stale() || failure.is_the_clients() => {}
