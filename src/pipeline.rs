@@ -45,6 +45,17 @@ impl Pipeline {
         Pipeline { token_api: TokenApi::new(Arc::clone(&upstream)), book, upstream, metrics, log, clock }
     }
 
+    /// The pipeline of another configuration, which takes over from this one.
+    pub fn replaced_by(&self, book: Book, upstream: Arc<Upstream>) -> Self {
+        let token_api = if Arc::ptr_eq(&upstream, &self.upstream) {
+            self.token_api.clone()
+        } else {
+            self.token_api.behind(Arc::clone(&upstream))
+        };
+        let (metrics, log, clock) = (Arc::clone(&self.metrics), self.log.clone(), self.clock);
+        Pipeline { book, upstream, token_api, metrics, log, clock }
+    }
+
     /// The operations in force.
     pub fn book(&self) -> &Book {
         &self.book

@@ -100,9 +100,7 @@ impl Live {
         self.metrics.operations(watched(&book));
         self.gate.set_limits(config.limits.clone());
         self.access.configure(config.log);
-        let metrics = Arc::clone(&self.metrics);
-        let pipeline = Pipeline::new(book, upstream, metrics, self.access.clone(), Clock::Real);
-        self.pipeline.store(Arc::new(pipeline));
+        self.pipeline.store(Arc::new(self.pipeline.load().replaced_by(book, upstream)));
         *current = Arc::new(config);
         Ok(())
     }

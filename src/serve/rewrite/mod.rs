@@ -91,6 +91,13 @@ impl TokenApi {
         TokenApi(Arc::new(Shared { upstream, names, places: Arc::new(Semaphore::new(PLACES as usize)) }))
     }
 
+    /// The token API behind another upstream, when a configuration is replaced: what was remembered of the one before is
+    /// forgotten, but its tokens in the making are still waited for.
+    pub fn behind(&self, upstream: Arc<Upstream>) -> Self {
+        let names = target::Names::new(upstream.settings().name_cache);
+        TokenApi(Arc::new(Shared { upstream, names, places: Arc::clone(&self.0.places) }))
+    }
+
     /// Waits until no token is in the making and none is left over to be removed. For the end of the program: no call
     /// may come meanwhile.
     pub async fn settled(&self) {
