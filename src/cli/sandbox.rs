@@ -12,15 +12,15 @@ use crate::sandbox::{Settings, start};
 
 const AFTER_HELP: &str = "\
 Examples:
-  duskgate sandbox                          a free port; prints its url, users, groups and tokens
+  duskgate sandbox                          a free port; prints its url and all that is in it
   duskgate sandbox --listen 127.0.0.1:8443  this port
   duskgate sandbox --no-legacy              a newer Onezone, without the deprecated routes";
 
 /// Run a stand-in Onezone in memory, to try things and rehearse clients against
 ///
-/// Prints one JSON document with its url and everything in it (users, their passwords and access tokens, groups and
-/// Oneproviders, the same every time), then serves plain HTTP until SIGINT or SIGTERM. It answers as Onezone does for
-/// users, groups and tokens; nothing is kept when it stops.
+/// Prints one JSON document with its url and everything in it (users, their passwords and access tokens, groups, spaces,
+/// harvesters, clusters and Oneproviders, the same every time), then serves plain HTTP until SIGINT or SIGTERM. It
+/// answers as Onezone does for all of those and for tokens; nothing is kept when it stops.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Sandbox {

@@ -276,6 +276,15 @@ pub fn relation_exists(child: (&str, &str), parent: (&str, &str)) -> Fault {
     }))
 }
 
+/// Its details spell the types as the records of the database are called.
+pub fn no_relation(child: (&str, &str), parent: (&str, &str)) -> Fault {
+    let text = format!("Bad value: {}:{} is not a member of {}:{}.", child.0, child.1, parent.0, parent.1);
+    Fault::new(400, "relationDoesNotExist", text).with(json!({
+        "childType": format!("od_{}", child.0), "childId": child.1,
+        "parentType": format!("od_{}", parent.0), "parentId": parent.1,
+    }))
+}
+
 pub fn relation_to_self() -> Fault {
     Fault::new(400, "cannotAddRelationToSelf", "Cannot add relation to self.")
 }

@@ -4,9 +4,11 @@
 //! with the rest of the house. It keeps nothing on disk and knows no
 //! files and no browser logins.
 
+mod aliases;
 mod answer;
 mod auth;
 mod caveats;
+mod client_tokens;
 mod entities;
 mod fault;
 mod fixture;
@@ -21,6 +23,7 @@ mod members;
 mod names;
 mod privileges;
 mod providers;
+mod registration;
 mod request;
 mod routes;
 mod server;

@@ -1,6 +1,8 @@
 //! Token names: the rule they obey (contract, 7.3) and the name that the legacy routes make up (7.2), to the byte, its
 //! treatment of cut characters included.
 
+use jiff::Timestamp;
+
 /// The longest generated name, in bytes.
 const LONGEST: usize = 50;
 
@@ -17,6 +19,12 @@ pub fn generated(prefix: &str, target: &str, mut fresh_hex: impl FnMut() -> Stri
         name.truncate(keep);
         name.extend_from_slice(b"...");
     }
+}
+
+/// The name of a token from the deprecated `client_tokens`: `access token 2024-10-21T08.13.49Z 3fa9c1`.
+pub fn of_client_token(now: i64, fresh_hex: impl FnOnce() -> String) -> String {
+    let moment = Timestamp::from_second(now).unwrap_or_default().to_string();
+    format!("access token {} {}", moment.replace(':', "."), fresh_hex())
 }
 
 /// Six lowercase hex digits.

@@ -34,6 +34,8 @@ pub struct User {
     pub password: Option<String>,
     pub blocked: bool,
     pub oz_privileges: Privileges,
+    /// Names that it gave to spaces, which have no effect.
+    pub aliases: BTreeMap<String, Option<String>>,
     pub created: i64,
 }
 

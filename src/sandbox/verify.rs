@@ -221,7 +221,7 @@ fn service_allowed(store: &Store, subject: &Subject, service: &str) -> bool {
 }
 
 /// The setting that a `verify_*` call describes: by default the caller is the peer and the consumer.
-fn presented(store: &mut Store, call: &Call, data: &Map<String, Value>) -> Result<Setting, Fault> {
+pub fn presented(store: &mut Store, call: &Call, data: &Map<String, Value>) -> Result<Setting, Fault> {
     let mut setting = Setting {
         now: call.now,
         peer: values::peer_ip(data, call.auth.peer)?,

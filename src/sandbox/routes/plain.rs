@@ -6,7 +6,7 @@ use crate::sandbox::fault::{self, Fault};
 use crate::sandbox::request::Call;
 use crate::sandbox::store::Store;
 use crate::sandbox::tokens::{self, current_provider, current_user, provider_in_path, user_in_path};
-use crate::sandbox::{legacy, providers, users, verify};
+use crate::sandbox::{aliases, client_tokens, legacy, providers, registration, users, verify};
 
 fn always(_: &Store, _: &Call) -> bool {
     true
@@ -75,12 +75,26 @@ pub static ROWS: &[Row] = rows! {
     GET "/user/effective_privileges", ("user", "{}", "eff_oz_privileges", "", "private"), users::caller_exists, users::is_user, users::effective_privileges;
     POST "/user/clusters/provider_registration_token", ("user", "{}", "provider_registration_token", "", "private"), users::caller_exists, legacy::may_register_for_oneself, legacy::register_for_oneself;
     POST "/users/{id}/clusters/provider_registration_token", ("user", "{id}", "provider_registration_token", "", "private"), users::exists, legacy::may_register_for_user, legacy::register_for_user;
+    POST "/user/client_tokens", ("user", "{}", "client_tokens", "", "private"), users::caller_exists, users::is_user, client_tokens::create;
+    GET "/user/client_tokens", ("user", "{}", "client_tokens", "", "private"), users::caller_exists, users::is_user, client_tokens::list;
+    DELETE "/user/client_tokens/{tid}", ("user", "{}", "client_token", "{tid}", "private"), client_tokens::exists, users::is_user, client_tokens::delete;
+    GET "/user/spaces/{sid}/alias", ("user", "{}", "space_alias", "{sid}", "private"), aliases::exists, users::is_user, aliases::get;
+    PUT "/user/spaces/{sid}/alias", ("user", "{}", "space_alias", "{sid}", "private"), users::caller_exists, users::is_user, aliases::set;
+    DELETE "/user/spaces/{sid}/alias", ("user", "{}", "space_alias", "{sid}", "private"), aliases::exists, users::is_user, aliases::remove;
     GET "/users/{id}", ("user", "{id}", "instance", "", "protected"), users::exists, users::may_view, users::get;
     DELETE "/users/{id}", ("user", "{id}", "instance", "", "private"), users::exists, never, unsupported;
 
     GET "/providers", ("provider", "", "list", "", "private"), always, providers::may_list_all, providers::list;
+    POST "/providers", ("provider", "", "instance", "", "private"), always, always, registration::register;
     GET "/providers/{id}", ("provider", "{id}", "instance", "", "protected"), providers::exists, providers::may_view, providers::get;
     GET "/provider", ("provider", "{}", "instance", "", "protected"), providers::caller_exists, providers::is_provider, providers::current;
+    PATCH "/provider", ("provider", "{}", "instance", "", "private"), providers::caller_exists, providers::is_provider, unsupported;
+    DELETE "/provider", ("provider", "{}", "instance", "", "private"), providers::caller_exists, providers::is_provider, unsupported;
+    GET "/provider/spaces", ("provider", "{}", "spaces", "", "private"), providers::caller_exists, providers::is_provider, registration::supported;
+    GET "/provider/spaces/{sid}", ("space", "{sid}", "instance", "", "protected"), registration::support_exists, providers::is_provider, registration::space;
+    PATCH "/provider/spaces/{sid}", ("provider", "{}", "space", "{sid}", "private"), registration::support_exists, providers::is_provider, registration::resize_support;
+    DELETE "/provider/spaces/{sid}", ("provider", "{}", "space", "{sid}", "private"), registration::support_exists, providers::is_provider, registration::revoke_support;
+    POST "/provider/public/verify_provider_identity", ("provider", "", "verify_provider_identity", "", "private"), always, always, registration::verify_identity;
 
     POST "/tokens/examine", ("token", "", "examine", "", "public"), always, always, verify::examine;
     POST "/tokens/confine", ("token", "", "confine", "", "public"), always, always, verify::confine;

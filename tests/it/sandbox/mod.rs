@@ -1,13 +1,16 @@
 //! The stand-in Onezone, held against the contract: the listener, the order of checks, credentials, the legacy route and
 //! the token API. Each test starts its own sandbox in process.
 
+mod client_tokens;
 mod credentials;
 mod groups;
 mod invitations;
 mod join;
 mod legacy;
 mod listener;
+mod observed;
 mod order;
+mod places;
 mod program;
 mod tokens;
 
