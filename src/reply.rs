@@ -140,6 +140,14 @@ pub fn malformed_data() -> Response<Body> {
     onezone(StatusCode::BAD_REQUEST, "malformedData", description, None)
 }
 
+/// Onezone's 400 to a value that is not in the form of its key.
+pub fn bad_data(key: &str) -> Response<Body> {
+    let description = format!(
+        "Bad value: provided \"{key}\" has an invalid format or is incomprehensible in the context of this operation."
+    );
+    onezone(StatusCode::BAD_REQUEST, "badData", &description, Some(json!({ "key": key })))
+}
+
 /// A bare status: `content-length: 0` and nothing else.
 pub fn empty(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::Full(Bytes::new()));

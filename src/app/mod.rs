@@ -152,8 +152,8 @@ impl Running {
     pub async fn until(self, stop: impl Future<Output = ()>) {
         stop.await;
         let limit = self.live.drain_limit();
-        tracing::info!("stopping: requests in flight have {} s to end", limit.as_secs());
         self.live.stop();
+        tracing::info!("stopping: requests in flight have {} s to end", limit.as_secs());
         if !self.threads.join(limit, self.live.settled()).await {
             tracing::warn!("the drain time is over, cutting what is still in flight");
         }

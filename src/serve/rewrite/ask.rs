@@ -124,12 +124,13 @@ impl<'a> Ask<'a> {
     }
 
     /// Asks whether the caller's credentials are good, and nothing else: no other check comes before the one that this
-    /// fails (contract, section 9.1). `None`: they are, or there are none.
-    pub async fn prove(&self) -> Result<Option<Answer>, Trouble> {
+    /// fails (contract, section 9.1). Returns the path and the answer, which [is proof](is_proof) or not.
+    pub async fn prove(&self) -> Result<(String, Answer), Trouble> {
+        let path = self.path("/health");
         let mut fields = self.fields.clone();
         fields.insert(ACCEPT, HeaderValue::from_static("application/x-probe"));
-        let answer = self.get_with(&self.path("/health"), fields).await?;
-        Ok((answer.status != StatusCode::NOT_ACCEPTABLE).then_some(answer))
+        let answer = self.get_with(&path, fields).await?;
+        Ok((path, answer))
     }
 
     /// The first api caveat of the presented token that does not allow the old route. `user` is the caller's id.
@@ -198,6 +199,11 @@ pub(super) fn with_route(answer: Answer) -> Result<Answer, Trouble> {
         return Err(Trouble::Obstacle(Obstacle::TokenApiMissing));
     }
     Ok(answer)
+}
+
+/// Whether the credentials were good, or there were none.
+pub(super) fn is_proof(answer: &Answer) -> bool {
+    answer.status == StatusCode::NOT_ACCEPTABLE
 }
 
 /// Whether an id may stand in a path of ours: a router takes dots away with what is before them.

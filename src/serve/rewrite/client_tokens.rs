@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::answer::{self, error, instead};
-use super::ask::{Ask, JSON, Reply, Trouble, is_id, segment, with_route};
+use super::ask::{Ask, JSON, Reply, Trouble, is_id, is_proof, segment, with_route};
 use super::creation::{Creator, Gate, made};
 use super::listing;
 use super::payload::Payload;
@@ -178,7 +178,8 @@ pub(super) async fn is_lent_to(ask: &Ask<'_>) -> Result<bool, Trouble> {
     if !is_possible || !token.caveats.iter().all(is_checked) {
         return Ok(false);
     }
-    Ok(ask.prove().await?.is_none())
+    let (_, answer) = ask.prove().await?;
+    Ok(is_proof(&answer))
 }
 
 /// The backend's answer to a newer call, or what it says to all routes of `/user` where the caller is no user.

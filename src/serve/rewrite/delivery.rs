@@ -1,25 +1,41 @@
-//! A body that carries a token to its caller. Until it is taken for writing, the token counts as left over.
+//! A body that carries a token to its caller. Until it is taken for writing, the token counts as left over, and a repeat of
+//! the call waits.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
+use serde_json::json;
 
+use super::idempotency::Place;
 use super::leftover::Leftover;
 use crate::body::Broken;
 
 /// The bytes of an answer with a token in it.
 pub(super) struct Delivery {
     bytes: Bytes,
-    leftover: Option<Leftover>,
+    cargo: Option<Cargo>,
+}
+
+/// What depends on the token's being taken.
+struct Cargo {
+    token: String,
+    leftover: Leftover,
+    place: Option<Place>,
 }
 
 impl Delivery {
     /// The token is kept when these bytes are taken, and removed if they never are.
-    pub fn new(bytes: impl Into<Bytes>, leftover: Leftover) -> Self {
-        Delivery { bytes: bytes.into(), leftover: Some(leftover) }
+    pub fn new(token: String, leftover: Leftover, place: Option<Place>) -> Self {
+        let bytes = body(&token).into();
+        Delivery { bytes, cargo: Some(Cargo { token, leftover, place }) }
     }
+}
+
+/// The body of an answer with a token in it.
+pub(super) fn body(token: &str) -> String {
+    json!({ "token": token }).to_string()
 }
 
 impl http_body::Body for Delivery {
@@ -28,13 +44,16 @@ impl http_body::Body for Delivery {
 
     fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let this = self.get_mut();
-        let Some(leftover) = this.leftover.take() else { return Poll::Ready(None) };
-        leftover.keep();
+        let Some(cargo) = this.cargo.take() else { return Poll::Ready(None) };
+        cargo.leftover.keep();
+        if let Some(place) = cargo.place {
+            place.keep(cargo.token);
+        }
         Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut this.bytes)))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.leftover.is_none()
+        self.cargo.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -7,6 +7,7 @@ mod ask;
 mod client_tokens;
 mod creation;
 mod delivery;
+mod idempotency;
 mod invite;
 mod leftover;
 mod listing;
@@ -24,7 +25,6 @@ use http::header::{
 };
 use http::{Request, Response};
 use jiff::Timestamp;
-use serde_json::json;
 use tokio::sync::Semaphore;
 
 use crate::body::Body;
@@ -35,6 +35,7 @@ use crate::route::Call;
 use crate::upstream::{self, Upstream};
 use ask::{Ask, Reply, Trouble};
 use delivery::Delivery;
+use idempotency::{Place, Replies, Turn};
 use payload::Payload;
 
 /// What came of a rewrite.
@@ -79,6 +80,7 @@ struct Shared {
     names: target::Names,
     /// Places for tokens that are being created, delivered, or removed again.
     places: Arc<Semaphore>,
+    replies: Replies,
 }
 
 /// How many tokens may be in the making at once; more of them could not be removed should nobody receive them.
@@ -87,15 +89,19 @@ const PLACES: u32 = 10_000;
 impl TokenApi {
     /// The token API behind `upstream`.
     pub fn new(upstream: Arc<Upstream>) -> Self {
+        let places = Arc::new(Semaphore::new(PLACES as usize));
+        TokenApi::with(upstream, places, Replies::new())
+    }
+
+    fn with(upstream: Arc<Upstream>, places: Arc<Semaphore>, replies: Replies) -> Self {
         let names = target::Names::new(upstream.settings().name_cache);
-        TokenApi(Arc::new(Shared { upstream, names, places: Arc::new(Semaphore::new(PLACES as usize)) }))
+        TokenApi(Arc::new(Shared { upstream, names, places, replies }))
     }
 
     /// The token API behind another upstream, when a configuration is replaced: what was remembered of the one before is
-    /// forgotten, but its tokens in the making are still waited for.
+    /// forgotten, but its tokens in the making are still waited for, and calls can be repeated as before.
     pub fn behind(&self, upstream: Arc<Upstream>) -> Self {
-        let names = target::Names::new(upstream.settings().name_cache);
-        TokenApi(Arc::new(Shared { upstream, names, places: Arc::clone(&self.0.places) }))
+        TokenApi::with(upstream, Arc::clone(&self.0.places), self.0.replies.clone())
     }
 
     /// Waits until no token is in the making and none is left over to be removed. For the end of the program: no call
@@ -121,12 +127,31 @@ impl TokenApi {
         let (parts, body) = request.into_parts();
         let own = parts.uri.path_and_query().map_or("", |own| own.as_str());
         let ask = Ask::new(&self.0, operation, call, caller, (own, &parts.headers));
+        let key = match idempotency::key(&parts.headers) {
+            Ok(key) => key.filter(|_| family.creates()),
+            Err(_) if !family.creates() => None,
+            Err(idempotency::BadKey) => return Outcome::Answered(reply::bad_data("Idempotency-Key")),
+        };
         let payload = match family.creates() {
             true => Payload::read(&parts.headers, body).await,
             false => Payload::Unjudged(body),
         };
-        match answer_family(&ask, family, &payload, &parts.headers, now).await {
-            Ok(reply) => Outcome::Answered(deliver(reply)),
+        let answer = async {
+            let is_repeatable = !ask.is_anonymous() && payload.may_create();
+            let Some(key) = key.filter(|_| is_repeatable) else {
+                let reply = answer_family(&ask, family, &payload, &parts.headers, now).await?;
+                return Ok(deliver(reply, None));
+            };
+            match self.0.replies.turn(key, &parts.headers, operation, call, now).await {
+                Turn::Repeat(token) => repeat(&ask, &token).await,
+                Turn::Serve(place) => {
+                    let reply = answer_family(&ask, family, &payload, &parts.headers, now).await?;
+                    Ok(deliver(reply, Some(place)))
+                }
+            }
+        };
+        match answer.await {
+            Ok(response) => Outcome::Answered(response),
             Err(Trouble::Failed(failure)) => {
                 Outcome::Answered(reply::failure(&failure, reply::wants_problem(&parts.headers)))
             }
@@ -153,24 +178,48 @@ async fn answer_family(
     }
 }
 
-/// The response of a reply; a token in it is left over until it is written.
-fn deliver(reply: Reply) -> Response<Body> {
+/// The response of a reply; a token in it is left over until it is written, and then kept for repeats.
+fn deliver(reply: Reply, place: Option<Place>) -> Response<Body> {
     match reply {
         Reply::Response(response) => response,
         Reply::Token { text, leftover, headers } => {
-            let text = json!({ "token": text }).to_string();
-            let mut response = Response::new(Body::stream(Delivery::new(text, leftover)));
-            response.headers_mut().insert(CONTENT_TYPE, ask::JSON);
-            answer::instead(headers, response)
+            handing_over(headers, Body::stream(Delivery::new(text, leftover, place)))
         }
     }
 }
 
+/// Answers the repeat of a call with the token of the first, if the caller's credentials still are good.
+async fn repeat(ask: &Ask<'_>, token: &str) -> Result<Response<Body>, Trouble> {
+    let (path, answer) = ask.prove().await?;
+    if ask::is_proof(&answer) {
+        return Ok(handing_over(answer.headers, Body::full(delivery::body(token))));
+    }
+    if answer.status.is_success() {
+        return Err(Trouble::Failed(reply::Failure::BadGateway { cause: None }));
+    }
+    Ok(answer::pass(answer, &path, ask.own))
+}
+
+fn handing_over(headers: HeaderMap, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    response.headers_mut().insert(CONTENT_TYPE, ask::JSON);
+    answer::instead(headers, response)
+}
+
 /// The caller's fields that go with a request of ours: all but those about a body, a part or a version of something,
-/// and a coding of the answer, which is to be read here.
+/// about a coding of the answer, which is to be read here, and about repeats.
 fn fields_of(headers: &HeaderMap) -> HeaderMap {
-    const LEFT_OUT: [HeaderName; 8] =
-        [ACCEPT_ENCODING, CONNECTION, EXPECT, RANGE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
+    const LEFT_OUT: [HeaderName; 9] = [
+        ACCEPT_ENCODING,
+        CONNECTION,
+        EXPECT,
+        idempotency::FIELD,
+        RANGE,
+        TE,
+        TRAILER,
+        TRANSFER_ENCODING,
+        UPGRADE,
+    ];
     let goes_along = |name: &HeaderName| {
         let text = name.as_str();
         !LEFT_OUT.contains(name) && !text.starts_with("content-") && !text.starts_with("if-")

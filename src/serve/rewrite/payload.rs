@@ -60,6 +60,11 @@ impl Payload {
         }
     }
 
+    /// Whether a call with this body may make a token.
+    pub fn may_create(&self) -> bool {
+        matches!(self, Payload::Object(_) | Payload::Absent { is_type_readable: true })
+    }
+
     /// The body as it was, for sending it on after all; `None` where it is lost.
     pub fn restore(self) -> Option<Body> {
         match self {

@@ -2,6 +2,7 @@
 
 mod backend;
 mod client_tokens;
+mod idempotency;
 mod invitations;
 
 use std::time::Duration;

@@ -233,7 +233,7 @@ pub fn fields() -> Vec<Sent> {
         one("Cache-Control", "no-cache"),
         one("Prefer", "return=minimal"),
         one("User-Agent", "OpenAPI-Generator/21.02.7/python"),
-        one("Idempotency-Key", ""),
+        one("Idempotency-Key", "a-key"),
         one("X-Odd", "caf\u{e9} \u{1f600}"),
         many(80),
         many(90),
