@@ -6,6 +6,7 @@ mod configuration;
 mod demo;
 mod explain;
 mod healthcheck;
+mod keygen;
 mod operations;
 mod run;
 mod sandbox;
@@ -58,6 +59,7 @@ enum Command {
     Operations(operations::Arguments),
     Healthcheck(healthcheck::Healthcheck),
     Sandbox(sandbox::Sandbox),
+    Keygen(keygen::Arguments),
     /// Look into Onedata tokens
     #[command(subcommand, arg_required_else_help = true)]
     Tokens(tokens::Command),
@@ -73,6 +75,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Operations(arguments) => operations::run(&arguments),
         Command::Sandbox(arguments) => sandbox::run(arguments),
+        Command::Keygen(arguments) => keygen::run(&arguments),
         Command::Tokens(command) => tokens::run(command),
     }
 }

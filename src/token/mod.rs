@@ -1,5 +1,5 @@
 //! Onedata's token format (contract, section 12): read, written, verified, minted, confined. Pure: no HTTP, no clock, no
-//! record of which tokens exist, so it cannot say whether a token was revoked.
+//! record of which tokens exist, so it cannot say whether a token was revoked. Only [`key_file`] touches a disk.
 //!
 //! A token is read *losslessly or not at all*: what does not come back byte for byte from its typed form is
 //! [`Malformed`] (identifier) or [`Caveat::Unknown`], so that a signature can always be computed again from the parts.
@@ -7,6 +7,8 @@
 pub mod api;
 mod caveat;
 mod identifier;
+pub mod key_file;
+pub mod keys;
 mod macaroon;
 mod text;
 #[cfg(test)]

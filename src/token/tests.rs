@@ -1,5 +1,6 @@
 //! The token room against vectors made by Onezone and against bad inputs.
 
+mod keys;
 mod properties;
 
 use serde_json::Value;

@@ -8,6 +8,7 @@ mod dashboards;
 mod differential;
 mod failures;
 mod headers;
+mod keygen;
 mod layering;
 mod lifecycle;
 mod logs;
