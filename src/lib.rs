@@ -34,6 +34,7 @@ pub mod serve;
 pub mod policy;
 pub mod route;
 pub mod upstream;
+pub mod ledger;
 pub mod listen;
 pub mod log;
 pub mod reply;

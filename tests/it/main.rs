@@ -10,6 +10,7 @@ mod failures;
 mod headers;
 mod keygen;
 mod layering;
+mod ledger;
 mod lifecycle;
 mod logs;
 mod memory;

@@ -1,0 +1,68 @@
+//! Why the ledger could not do what was asked. Says what the operator must know and do; one error may have met many
+//! callers at once, so it can be cloned.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rusqlite::ErrorCode;
+
+/// The ledger is away. After a change it may have been made or not; asking again does no harm.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Away {
+    /// A newer version of this program has been at it.
+    #[error(
+        "the ledger is of version {found}, this program knows versions up to {known}: use the newer program"
+    )]
+    Newer {
+        /// The ledger's version.
+        found: i64,
+        /// The program's.
+        known: i64,
+    },
+    /// There is none, and none was to be created.
+    #[error("there is no ledger yet: {}", .0.display())]
+    Missing(PathBuf),
+    /// The file cannot be created.
+    #[error("cannot create the ledger: {} ({error})", file.display())]
+    Create {
+        /// Its name.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        error: Arc<std::io::Error>,
+    },
+    /// SQLite failed.
+    #[error("{}", sqlite(file, error))]
+    Sqlite {
+        /// The ledger's file.
+        file: Arc<PathBuf>,
+        /// How it failed.
+        #[source]
+        error: Arc<rusqlite::Error>,
+    },
+    /// No answer came in time.
+    #[error("the ledger did not answer in time")]
+    Slow,
+    /// The ledger was closed while this was asked.
+    #[error("the ledger is closed")]
+    Closed,
+}
+
+impl Away {
+    /// Whether waiting cannot help: the operator must act.
+    pub fn for_good(&self) -> bool {
+        matches!(self, Away::Newer { .. })
+    }
+}
+
+fn sqlite(file: &Path, error: &rusqlite::Error) -> String {
+    let file = file.display();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => format!("the disk of the ledger is full: {file}"),
+        Some(ErrorCode::ReadOnly) => format!("the ledger cannot be written: {file} ({error})"),
+        Some(ErrorCode::CannotOpen) => format!("the ledger cannot be opened: {file} ({error})"),
+        Some(ErrorCode::NotADatabase) => format!("the file is no ledger: {file}"),
+        Some(ErrorCode::DatabaseBusy) => format!("another process holds the ledger for too long: {file}"),
+        _ => format!("the ledger failed: {file} ({error})"),
+    }
+}

@@ -1,0 +1,103 @@
+//! The tokens that were issued here, and what became of them: one [`Store`], in SQLite for one machine and in PostgreSQL
+//! for several that share it.
+//!
+//! Every change is durable when it returns, and is one conditional statement, so that any number of processes may race:
+//! of all that reserve one token, one gets [`Reserve::Fresh`]. A future that is dropped half-way leaves its change done
+//! or not done, never in between.
+//!
+//! Nothing here can forge a token: the ledger holds no secret and no key. It knows nothing of HTTP, of the backend or of
+//! rights either, and of the time only what it is told.
+
+mod away;
+mod record;
+mod schema;
+mod settings;
+mod sqlite;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+pub use away::Away;
+pub use record::{Filter, Issue, Issued, Page, Rename, Reserve, State, USAGE_LIMIT, Usage};
+pub use settings::{BadUrl, DEFAULT_FILE, Location, Settings};
+
+/// What a verb answers, some day.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Away>> + Send + 'a>>;
+
+/// A ledger. Any verb may find it [`Away`]; a change that then may have been made all the same can be asked for again
+/// without harm.
+///
+/// Moments are kept to the microsecond.
+pub trait Store: Send + Sync {
+    /// Whether the ledger can be read, and is of this version.
+    fn check(&self) -> Answer<'_, ()>;
+
+    /// Records a new token, unused.
+    fn issue<'a>(&'a self, token: &'a Issued) -> Answer<'a, Issue>;
+
+    /// The token of this id. One that was deleted is none.
+    fn get<'a>(&'a self, id: &'a str) -> Answer<'a, Option<Issued>>;
+
+    /// Takes the single use for this consumer, unless something stands against it.
+    fn reserve<'a>(&'a self, id: &'a str, consumer: &'a str, now: Timestamp) -> Answer<'a, Reserve>;
+
+    /// Turns this consumer's reservation into the use; `false` if it has neither. Also when the token was revoked or
+    /// deleted meanwhile.
+    fn commit<'a>(&'a self, id: &'a str, consumer: &'a str, now: Timestamp) -> Answer<'a, bool>;
+
+    /// Gives up this consumer's reservation, if there is one. Only for who knows that nothing can have come of it.
+    fn release<'a>(&'a self, id: &'a str, consumer: &'a str) -> Answer<'a, ()>;
+
+    /// The reservations that are older than this moment and are to be finished, the first made first; those of deleted
+    /// tokens too. At most `most`.
+    fn pending(&self, before: Timestamp, most: u32) -> Answer<'_, Vec<Issued>>;
+
+    /// Revokes a token or takes that back; `false` if there is none.
+    fn set_revoked<'a>(&'a self, id: &'a str, revoked: bool, now: Timestamp) -> Answer<'a, bool>;
+
+    /// Gives a token another name, which must be the only one of its kind among its issuer's.
+    fn rename<'a>(&'a self, id: &'a str, name: &'a str) -> Answer<'a, Rename>;
+
+    /// Ends a token for good; `false` if there is none. A reservation on it is still to be finished.
+    fn delete<'a>(&'a self, id: &'a str, now: Timestamp) -> Answer<'a, bool>;
+
+    /// Tokens in the order in which they were issued, at most `filter.most` a page.
+    fn list<'a>(&'a self, filter: &'a Filter) -> Answer<'a, Page>;
+
+    /// The token that was issued under this hash of an Idempotency-Key.
+    fn by_idempotency<'a>(&'a self, hash: &'a [u8]) -> Answer<'a, Option<Issued>>;
+
+    /// Forgets what was used, revoked or deleted before this moment, and says how many those were. Neither a token that
+    /// is still good nor a reservation goes.
+    fn prune(&self, before: Timestamp) -> Answer<'_, u64>;
+
+    /// How many changes were asked for, and how many transactions they took: each of these is one flush to disk.
+    fn load(&self) -> Load;
+}
+
+/// What a store has done since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Changes that are durable.
+    pub changes: u64,
+    /// Transactions that made them so.
+    pub transactions: u64,
+}
+
+/// Opens a ledger, creating it where there is none. That never fails: one that cannot be reached is away until it can,
+/// and every verb tries again.
+pub fn open(settings: &Settings) -> Arc<dyn Store> {
+    match &settings.location {
+        Location::Sqlite(file) => Arc::new(sqlite::Store::open(file, sqlite::Create::Yes, settings.timeout)),
+    }
+}
+
+/// Opens a ledger that exists already: where there is none, it is away.
+pub fn open_existing(settings: &Settings) -> Arc<dyn Store> {
+    match &settings.location {
+        Location::Sqlite(file) => Arc::new(sqlite::Store::open(file, sqlite::Create::No, settings.timeout)),
+    }
+}

@@ -1,0 +1,8 @@
+//! The shape of the ledger, as the steps that lead to it: step n makes version n out of the one before. A step that was
+//! ever released is never changed, a change is a new one.
+
+/// For SQLite.
+pub(super) const SQLITE: [&str; 1] = [include_str!("schema/sqlite/0001.sql")];
+
+/// The version of this program.
+pub(super) const VERSION: i64 = SQLITE.len() as i64;

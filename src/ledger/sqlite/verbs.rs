@@ -1,0 +1,186 @@
+//! What the ledger does, each as a statement on one connection. A change is one conditional statement; the look that
+//! follows where it changed nothing stands in the same transaction.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Params, params};
+use serde_json::Value;
+
+use super::rows::{self, COLUMNS};
+use crate::ledger::{Filter, Issue, Issued, Page, Rename, Reserve, State};
+
+pub(super) fn issue(connection: &Connection, token: &Issued) -> rusqlite::Result<Issue> {
+    let privileges = token.privileges.as_ref().map(|list| Value::from(list.clone()).to_string());
+    let inserted = execute(
+        connection,
+        "INSERT INTO tokens (id, operation, invite_type, target, issuer, name, created_at, privileges, revoked,
+             custom_metadata, idempotency)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING",
+        params![
+            token.id,
+            token.operation,
+            token.invite_type,
+            token.target,
+            token.issuer,
+            token.name,
+            token.created_at.as_microsecond(),
+            privileges,
+            token.revoked,
+            token.custom_metadata.as_ref().map(Value::to_string),
+            token.idempotency,
+        ],
+    )?;
+    if inserted {
+        return Ok(Issue::Recorded);
+    }
+    // Nobody else makes the same id: this is our own change, asked for again.
+    if get(connection, &token.id)?.is_some() {
+        return Ok(Issue::Recorded);
+    }
+    let earlier = match &token.idempotency {
+        Some(hash) => by_idempotency(connection, hash)?,
+        None => None,
+    };
+    Ok(earlier.map_or(Issue::NameTaken, |earlier| Issue::Repeated(Box::new(earlier))))
+}
+
+pub(super) fn get(connection: &Connection, id: &str) -> rusqlite::Result<Option<Issued>> {
+    let sql = format!("SELECT {COLUMNS} FROM tokens WHERE id = ?1 AND deleted = 0");
+    connection.prepare_cached(&sql)?.query_one([id], rows::read).optional()
+}
+
+pub(super) fn by_idempotency(connection: &Connection, hash: &[u8]) -> rusqlite::Result<Option<Issued>> {
+    let sql = format!("SELECT {COLUMNS} FROM tokens WHERE idempotency = ?1 AND deleted = 0");
+    connection.prepare_cached(&sql)?.query_one([hash], rows::read).optional()
+}
+
+pub(super) fn reserve(
+    connection: &Connection,
+    id: &str,
+    consumer: &str,
+    now: Timestamp,
+) -> rusqlite::Result<Reserve> {
+    let reserved = execute(
+        connection,
+        "UPDATE tokens SET state = 1, consumer = ?2, moment = ?3
+         WHERE id = ?1 AND state = 0 AND revoked = 0 AND deleted = 0",
+        params![id, consumer, now.as_microsecond()],
+    )?;
+    if reserved {
+        return Ok(Reserve::Fresh);
+    }
+    let sql = format!("SELECT {COLUMNS}, deleted FROM tokens WHERE id = ?1");
+    let found = connection
+        .prepare_cached(&sql)?
+        .query_one([id], |row| Ok((rows::read(row)?, row.get::<_, bool>("deleted")?)))
+        .optional()?;
+    let Some((token, deleted)) = found else { return Ok(Reserve::Unknown) };
+    // Nothing changes between two statements of one transaction: what can be reserved was.
+    Ok(token.obstacle(consumer, deleted).unwrap_or(Reserve::Taken))
+}
+
+pub(super) fn commit(
+    connection: &Connection,
+    id: &str,
+    consumer: &str,
+    now: Timestamp,
+) -> rusqlite::Result<bool> {
+    let committed = execute(
+        connection,
+        "UPDATE tokens SET state = 2, moment = ?3, ended_at = ?3 WHERE id = ?1 AND state = 1 AND consumer = ?2",
+        params![id, consumer, now.as_microsecond()],
+    )?;
+    let mut used = connection.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM tokens WHERE id = ?1 AND state = 2 AND consumer = ?2)",
+    )?;
+    Ok(committed || used.query_one([id, consumer], |row| row.get(0))?)
+}
+
+pub(super) fn release(connection: &Connection, id: &str, consumer: &str) -> rusqlite::Result<()> {
+    execute(
+        connection,
+        "UPDATE tokens SET state = 0, consumer = NULL, moment = NULL
+         WHERE id = ?1 AND state = 1 AND consumer = ?2",
+        [id, consumer],
+    )?;
+    Ok(())
+}
+
+pub(super) fn pending(
+    connection: &Connection,
+    before: Timestamp,
+    most: u32,
+) -> rusqlite::Result<Vec<Issued>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM tokens WHERE state = 1 AND moment < ?1 ORDER BY moment, sequence LIMIT ?2"
+    );
+    connection.prepare_cached(&sql)?.query_map(params![before.as_microsecond(), most], rows::read)?.collect()
+}
+
+pub(super) fn set_revoked(
+    connection: &Connection,
+    id: &str,
+    revoked: bool,
+    now: Timestamp,
+) -> rusqlite::Result<bool> {
+    execute(
+        connection,
+        "UPDATE tokens SET revoked = ?2,
+             ended_at = CASE WHEN state = 2 THEN ended_at WHEN ?2 THEN COALESCE(ended_at, ?3) END
+         WHERE id = ?1 AND deleted = 0",
+        params![id, revoked, now.as_microsecond()],
+    )
+}
+
+pub(super) fn rename(connection: &Connection, id: &str, name: &str) -> rusqlite::Result<Rename> {
+    let sql = "UPDATE OR IGNORE tokens SET name = ?2 WHERE id = ?1 AND deleted = 0";
+    if execute(connection, sql, [id, name])? {
+        return Ok(Rename::Done);
+    }
+    Ok(if get(connection, id)?.is_some() { Rename::NameTaken } else { Rename::Unknown })
+}
+
+pub(super) fn delete(connection: &Connection, id: &str, now: Timestamp) -> rusqlite::Result<bool> {
+    let sql = "UPDATE tokens SET deleted = 1, ended_at = ?2 WHERE id = ?1 AND deleted = 0";
+    execute(connection, sql, params![id, now.as_microsecond()])
+}
+
+pub(super) fn list(connection: &Connection, filter: &Filter) -> rusqlite::Result<Page> {
+    let state = match filter.state {
+        None => "",
+        Some(State::Revoked) => "AND revoked = 1",
+        Some(State::Unused) => "AND revoked = 0 AND state = 0",
+        Some(State::Reserved) => "AND revoked = 0 AND state = 1",
+        Some(State::Used) => "AND revoked = 0 AND state = 2",
+    };
+    let issuer = if filter.issuer.is_some() { "AND issuer = ?3" } else { "AND ?3 IS NULL" };
+    let sql = format!(
+        "SELECT {COLUMNS}, sequence FROM tokens WHERE sequence > ?1 AND deleted = 0 {issuer} {state}
+         ORDER BY sequence LIMIT ?2"
+    );
+    let most = i64::from(filter.most);
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut found = statement.query(params![filter.after.unwrap_or(0), most + 1, filter.issuer])?;
+    let mut page = Page::default();
+    let mut last = None;
+    while let Some(row) = found.next()? {
+        if page.tokens.len() as i64 == most {
+            page.next = last;
+            break;
+        }
+        page.tokens.push(rows::read(row)?);
+        last = Some(row.get("sequence")?);
+    }
+    Ok(page)
+}
+
+pub(super) fn prune(connection: &Connection, before: Timestamp, most: u32) -> rusqlite::Result<u64> {
+    let sql = "DELETE FROM tokens WHERE sequence IN (
+                   SELECT sequence FROM tokens WHERE ended_at < ?1 AND state <> 1 ORDER BY ended_at LIMIT ?2)";
+    let deleted = connection.prepare_cached(sql)?.execute(params![before.as_microsecond(), most])?;
+    Ok(deleted as u64)
+}
+
+/// Whether the statement changed a row.
+fn execute(connection: &Connection, sql: &str, parameters: impl Params) -> rusqlite::Result<bool> {
+    Ok(connection.prepare_cached(sql)?.execute(parameters)? > 0)
+}

@@ -1,0 +1,122 @@
+//! The ledger keeps what it has, lists it, and forgets what is spent when it is told to.
+
+use duskgate::ledger::{Away, Filter, Issue, Issued, State, Usage};
+
+use super::on_every_store;
+use super::world::{World, at, ids, issue, issue_reserved, token, usage};
+
+on_every_store!(
+    what_was_done_is_there_when_the_ledger_is_opened_again,
+    a_list_comes_in_pages_in_the_order_of_issue,
+    a_list_can_be_of_one_issuer_or_one_state,
+    only_what_is_spent_and_old_is_pruned,
+    more_is_pruned_than_goes_into_one_change,
+    a_newer_ledger_is_refused,
+);
+
+async fn what_was_done_is_there_when_the_ledger_is_opened_again(world: World) {
+    let ledger = world.open();
+    issue(&*ledger, "a").await;
+    issue_reserved(&*ledger, "b", "user:ben", 1).await;
+    drop(ledger);
+    let ledger = world.open();
+    assert_eq!(ledger.get("a").await.unwrap(), Some(token("a")));
+    assert_eq!(usage(&*ledger, "b").await, Usage::Reserved { consumer: "user:ben".to_owned(), since: at(1) });
+}
+
+async fn a_list_comes_in_pages_in_the_order_of_issue(world: World) {
+    let ledger = world.open();
+    assert_eq!(ledger.list(&Filter::default()).await.unwrap().tokens, []);
+    for id in ["e", "d", "gone", "c", "b", "a"] {
+        issue(&*ledger, id).await;
+    }
+    assert!(ledger.delete("gone", at(1)).await.unwrap());
+    let mut filter = Filter { most: 2, ..Filter::default() };
+    let mut pages = Vec::new();
+    loop {
+        let page = ledger.list(&filter).await.unwrap();
+        pages.push(ids(&page.tokens).join(""));
+        filter.after = page.next;
+        if page.next.is_none() {
+            break;
+        }
+    }
+    assert_eq!(pages, ["ed", "cb", "a"]);
+    let page = ledger.list(&Filter { most: 5, ..Filter::default() }).await.unwrap();
+    assert_eq!((page.tokens.len(), page.next), (5, None), "a full page can be the last");
+}
+
+async fn a_list_can_be_of_one_issuer_or_one_state(world: World) {
+    let ledger = world.open();
+    issue(&*ledger, "unused").await;
+    issue_reserved(&*ledger, "reserved", "user:ben", 1).await;
+    issue_reserved(&*ledger, "used", "user:ben", 1).await;
+    assert!(ledger.commit("used", "user:ben", at(1)).await.unwrap());
+    issue(&*ledger, "revoked").await;
+    assert!(ledger.set_revoked("revoked", true, at(1)).await.unwrap());
+    let other = Issued { issuer: "usr-ben".to_owned(), ..token("other") };
+    assert_eq!(ledger.issue(&other).await.unwrap(), Issue::Recorded);
+
+    for state in State::ALL {
+        let filter = Filter { state: Some(state), issuer: Some("usr-anna".to_owned()), ..Filter::default() };
+        let tokens = ledger.list(&filter).await.unwrap().tokens;
+        assert_eq!(ids(&tokens), [state.name()]);
+        assert_eq!(tokens[0].state(), state);
+    }
+    let filter = Filter { state: Some(State::Unused), ..Filter::default() };
+    assert_eq!(ids(&ledger.list(&filter).await.unwrap().tokens), ["unused", "other"]);
+    let filter = Filter { issuer: Some("usr-ben".to_owned()), ..Filter::default() };
+    assert_eq!(ids(&ledger.list(&filter).await.unwrap().tokens), ["other"]);
+}
+
+async fn only_what_is_spent_and_old_is_pruned(world: World) {
+    let ledger = world.open();
+    for id in ["unused", "revoked", "deleted", "restored"] {
+        issue(&*ledger, id).await;
+    }
+    for id in ["reserved", "used", "used later", "revoked and reserved", "used and restored"] {
+        issue_reserved(&*ledger, id, "user:ben", 1).await;
+    }
+    for id in ["used", "used and restored"] {
+        assert!(ledger.commit(id, "user:ben", at(10)).await.unwrap());
+    }
+    assert!(ledger.commit("used later", "user:ben", at(20)).await.unwrap());
+    for id in ["revoked", "restored", "revoked and reserved", "used and restored"] {
+        assert!(ledger.set_revoked(id, true, at(10)).await.unwrap());
+    }
+    // To revoke again what is revoked does not make it younger.
+    assert!(ledger.set_revoked("revoked", true, at(30)).await.unwrap());
+    for id in ["restored", "used and restored"] {
+        assert!(ledger.set_revoked(id, false, at(11)).await.unwrap());
+    }
+    assert!(ledger.delete("deleted", at(10)).await.unwrap());
+
+    assert_eq!(ledger.prune(at(10)).await.unwrap(), 0);
+    assert_eq!(ledger.prune(at(20)).await.unwrap(), 4);
+    let left = ledger.list(&Filter::default()).await.unwrap().tokens;
+    assert_eq!(ids(&left), ["unused", "restored", "reserved", "used later", "revoked and reserved"]);
+    assert_eq!(ids(&ledger.pending(at(99), 9).await.unwrap()), ["reserved", "revoked and reserved"]);
+    assert_eq!(ledger.prune(at(20)).await.unwrap(), 0);
+    issue(&*ledger, "used").await;
+}
+
+async fn more_is_pruned_than_goes_into_one_change(world: World) {
+    let ledger = world.open();
+    let all: Vec<_> = (0..2500).map(|number| token(&format!("{number}"))).collect();
+    futures_util::future::join_all(all.iter().map(|token| ledger.issue(token))).await;
+    futures_util::future::join_all(all.iter().map(|token| ledger.delete(&token.id, at(1)))).await;
+    assert_eq!(ledger.prune(at(2)).await.unwrap(), 2500);
+}
+
+async fn a_newer_ledger_is_refused(world: World) {
+    issue(&*world.open(), "a").await;
+    world.set_version(99).await;
+    let ledger = world.open();
+    let away = ledger.check().await.unwrap_err();
+    assert!(matches!(away, Away::Newer { found: 99, .. }), "{away}");
+    assert!(away.for_good());
+    let said = away.to_string();
+    assert!(said.starts_with("the ledger is of version 99, this program knows versions up to "), "{said}");
+    let away = ledger.issue(&token("b")).await.unwrap_err();
+    assert!(matches!(away, Away::Newer { .. }), "{away}");
+}

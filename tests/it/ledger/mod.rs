@@ -1,0 +1,22 @@
+//! The ledger: what it promises, on each of its stores. Every test of `issuing`, `redeeming`, `keeping` and `sharing`
+//! runs on all of them; those of one store alone have its name.
+
+mod issuing;
+mod keeping;
+mod redeeming;
+mod sharing;
+mod sqlite;
+mod world;
+
+/// Makes of functions that take a [`world::World`] a test on each store.
+macro_rules! on_every_store {
+    ($($name:ident),* $(,)?) => {
+        mod on_sqlite {
+            $(#[test]
+            fn $name() {
+                crate::ledger::world::run(async { super::$name(crate::ledger::world::World::sqlite()).await });
+            })*
+        }
+    };
+}
+use on_every_store;

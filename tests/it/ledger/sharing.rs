@@ -1,0 +1,116 @@
+//! Many callers, through several doors to one ledger as several processes have them: one of them succeeds.
+
+use std::sync::Arc;
+
+use duskgate::ledger::{Issue, Issued, Reserve, Store};
+use futures_util::future::join_all;
+
+use super::on_every_store;
+use super::world::{World, at, issue, token, usage};
+
+on_every_store!(
+    a_new_ledger_can_be_opened_by_many_at_once,
+    of_many_that_reserve_one_token_one_succeeds,
+    of_many_calls_of_one_consumer_one_is_the_first,
+    a_token_that_is_released_amid_a_race_is_used_once,
+    of_many_calls_under_one_key_one_issues,
+    what_one_door_wrote_the_other_reads,
+);
+
+const DOORS: usize = 4;
+const CALLERS: usize = 64;
+
+fn doors(world: &World) -> Vec<Arc<dyn Store>> {
+    (0..DOORS).map(|_| world.open()).collect()
+}
+
+async fn a_new_ledger_can_be_opened_by_many_at_once(world: World) {
+    let doors = doors(&world);
+    let answers = join_all(doors.iter().map(|door| door.check())).await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+}
+
+async fn of_many_that_reserve_one_token_one_succeeds(world: World) {
+    let doors = doors(&world);
+    for round in 0..10 {
+        let id = format!("token {round}");
+        issue(&*doors[0], &id).await;
+        let consumers: Vec<_> = (0..CALLERS).map(|number| format!("user:{number}")).collect();
+        let race = consumers.iter().enumerate().map(|(number, consumer)| {
+            let (door, id) = (&doors[number % DOORS], &id);
+            async move { (consumer, door.reserve(id, consumer, at(1)).await.unwrap()) }
+        });
+        let (won, lost): (Vec<_>, Vec<_>) =
+            join_all(race).await.into_iter().partition(|(_, answer)| *answer == Reserve::Fresh);
+        assert_eq!(won.len(), 1, "{won:?}");
+        assert!(lost.iter().all(|(_, answer)| *answer == Reserve::Taken), "{lost:?}");
+        let owner = won[0].0;
+        assert!(doors[1].commit(&id, owner, at(2)).await.unwrap());
+    }
+}
+
+async fn of_many_calls_of_one_consumer_one_is_the_first(world: World) {
+    let doors = doors(&world);
+    issue(&*doors[0], "a").await;
+    let race = (0..CALLERS).map(|number| doors[number % DOORS].reserve("a", "user:ben", at(1)));
+    let answers: Vec<_> = join_all(race).await.into_iter().map(Result::unwrap).collect();
+    let count = |wanted| answers.iter().filter(|answer| **answer == wanted).count();
+    assert_eq!((count(Reserve::Fresh), count(Reserve::Mine)), (1, CALLERS - 1), "{answers:?}");
+}
+
+/// Every consumer tries until the token is used up; of those that had it, some give it back.
+async fn a_token_that_is_released_amid_a_race_is_used_once(world: World) {
+    let doors = doors(&world);
+    issue(&*doors[0], "a").await;
+    let race = (0..CALLERS).map(|number| {
+        let door = &doors[number % DOORS];
+        async move {
+            let consumer = format!("user:{number}");
+            loop {
+                match door.reserve("a", &consumer, at(1)).await.unwrap() {
+                    Reserve::Fresh if number < CALLERS / 2 => {
+                        door.release("a", &consumer).await.unwrap();
+                        return false;
+                    }
+                    Reserve::Fresh => return door.commit("a", &consumer, at(2)).await.unwrap(),
+                    Reserve::Taken => tokio::task::yield_now().await,
+                    Reserve::Used => return false,
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+    });
+    let used = join_all(race).await.into_iter().filter(|used| *used).count();
+    assert_eq!(used, 1, "{:?}", usage(&*doors[0], "a").await);
+}
+
+async fn of_many_calls_under_one_key_one_issues(world: World) {
+    let doors = doors(&world);
+    let tokens: Vec<_> = (0..CALLERS)
+        .map(|number| Issued { idempotency: Some(vec![9; 32]), ..token(&format!("{number}")) })
+        .collect();
+    let race = tokens.iter().enumerate().map(|(number, token)| doors[number % DOORS].issue(token));
+    let mut ids = Vec::new();
+    let mut recorded = 0;
+    for (token, answer) in tokens.iter().zip(join_all(race).await) {
+        match answer.unwrap() {
+            Issue::Recorded => {
+                recorded += 1;
+                ids.push(token.id.clone());
+            }
+            Issue::Repeated(earlier) => ids.push(earlier.id),
+            Issue::NameTaken => panic!("the names differ"),
+        }
+    }
+    ids.dedup();
+    assert_eq!((recorded, ids.len()), (1, 1), "{ids:?}");
+}
+
+async fn what_one_door_wrote_the_other_reads(world: World) {
+    let doors = doors(&world);
+    for round in 0..50 {
+        let id = format!("token {round}");
+        issue(&*doors[round % DOORS], &id).await;
+        assert_eq!(doors[(round + 1) % DOORS].get(&id).await.unwrap(), Some(token(&id)));
+    }
+}

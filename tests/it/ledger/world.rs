@@ -1,0 +1,92 @@
+//! A ledger of its own for each test, and tokens to put in.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use duskgate::ledger::{self, Issue, Issued, Location, Reserve, Settings, Store, Usage};
+use jiff::Timestamp;
+use tempfile::TempDir;
+
+/// A place for one ledger.
+pub enum World {
+    Sqlite(TempDir),
+}
+
+impl World {
+    pub fn sqlite() -> Self {
+        World::Sqlite(tempfile::tempdir().expect("a temporary directory"))
+    }
+
+    pub fn settings(&self) -> Settings {
+        let location = match self {
+            World::Sqlite(directory) => Location::Sqlite(directory.path().join("duskgate.db")),
+        };
+        // The machine may be busy.
+        Settings { timeout: Duration::from_secs(60), ..Settings::at(location) }
+    }
+
+    /// Opens the ledger, as one more process would.
+    pub fn open(&self) -> Arc<dyn Store> {
+        ledger::open(&self.settings())
+    }
+
+    /// Makes it a ledger of another version.
+    pub async fn set_version(&self, version: i64) {
+        match self {
+            World::Sqlite(directory) => {
+                let connection = rusqlite::Connection::open(directory.path().join("duskgate.db")).unwrap();
+                connection.pragma_update(None, "user_version", version).unwrap();
+            }
+        }
+    }
+}
+
+/// Runs a test.
+pub fn run(test: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(test);
+}
+
+/// So many seconds after some moment.
+pub fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_microsecond(1_800_000_000_123_456 + seconds * 1_000_000).unwrap()
+}
+
+/// A token of this id, issued by anna.
+pub fn token(id: &str) -> Issued {
+    Issued {
+        id: id.to_owned(),
+        operation: "create_user_group_invite_token".to_owned(),
+        invite_type: "userJoinGroup".to_owned(),
+        target: "group".to_owned(),
+        issuer: "usr-anna".to_owned(),
+        name: format!("name of {id}"),
+        created_at: at(0),
+        privileges: None,
+        revoked: false,
+        custom_metadata: None,
+        idempotency: None,
+        usage: Usage::Unused,
+    }
+}
+
+/// Issues a token of this id.
+pub async fn issue(ledger: &dyn Store, id: &str) {
+    assert_eq!(ledger.issue(&token(id)).await.unwrap(), Issue::Recorded, "{id}");
+}
+
+/// Issues a token of this id, and reserves it.
+pub async fn issue_reserved(ledger: &dyn Store, id: &str, consumer: &str, seconds: i64) {
+    issue(ledger, id).await;
+    assert_eq!(ledger.reserve(id, consumer, at(seconds)).await.unwrap(), Reserve::Fresh, "{id}");
+}
+
+/// What became of the token of this id.
+pub async fn usage(ledger: &dyn Store, id: &str) -> Usage {
+    ledger.get(id).await.unwrap().expect("the token is there").usage
+}
+
+/// The ids of tokens.
+pub fn ids(tokens: &[Issued]) -> Vec<&str> {
+    tokens.iter().map(|token| token.id.as_str()).collect()
+}
