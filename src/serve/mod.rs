@@ -2,6 +2,7 @@
 //! deprecation headers; it only says which mode made the answer.
 
 pub mod gone;
+pub mod local;
 pub mod rewrite;
 
 use http::{Request, Response};
