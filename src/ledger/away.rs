@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::ErrorCode;
+use tokio_postgres::error::SqlState;
 
 /// The ledger is away. After a change it may have been made or not; asking again does no harm.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -20,8 +21,8 @@ pub enum Away {
         known: i64,
     },
     /// There is none, and none was to be created.
-    #[error("there is no ledger yet: {}", .0.display())]
-    Missing(PathBuf),
+    #[error("there is no ledger yet: {0}")]
+    Missing(String),
     /// The file cannot be created.
     #[error("cannot create the ledger: {} ({error})", file.display())]
     Create {
@@ -40,12 +41,29 @@ pub enum Away {
         #[source]
         error: Arc<rusqlite::Error>,
     },
+    /// PostgreSQL failed, or cannot be reached.
+    #[error("{}", postgres(.0))]
+    Postgres(#[source] Arc<tokio_postgres::Error>),
+    /// What it holds of a token makes no sense.
+    #[error("the ledger is damaged: its record of {0} cannot be read")]
+    Damaged(String),
     /// No answer came in time.
     #[error("the ledger did not answer in time")]
     Slow,
     /// The ledger was closed while this was asked.
     #[error("the ledger is closed")]
     Closed,
+}
+
+impl From<tokio_postgres::Error> for Away {
+    fn from(error: tokio_postgres::Error) -> Self {
+        // The server's own time limit.
+        if error.code() == Some(&SqlState::QUERY_CANCELED) {
+            Away::Slow
+        } else {
+            Away::Postgres(Arc::new(error))
+        }
+    }
 }
 
 impl Away {
@@ -64,5 +82,24 @@ fn sqlite(file: &Path, error: &rusqlite::Error) -> String {
         Some(ErrorCode::NotADatabase) => format!("the file is no ledger: {file}"),
         Some(ErrorCode::DatabaseBusy) => format!("another process holds the ledger for too long: {file}"),
         _ => format!("the ledger failed: {file} ({error})"),
+    }
+}
+
+/// The errors of this crate leave out their reasons.
+fn postgres(error: &tokio_postgres::Error) -> String {
+    let what = match error.code() {
+        Some(code) if [SqlState::DISK_FULL, SqlState::OUT_OF_MEMORY].contains(code) => {
+            "the data base has no room"
+        }
+        Some(_) => "the data base refused",
+        None if error.is_closed() => "the data base closed the connection",
+        None => "the data base cannot be reached",
+    };
+    match error.as_db_error() {
+        Some(said) => format!("{what}: {}", said.message()),
+        None => match std::error::Error::source(error) {
+            Some(source) => format!("{what}: {error}: {source}"),
+            None => format!("{what}: {error}"),
+        },
     }
 }

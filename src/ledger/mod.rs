@@ -9,6 +9,7 @@
 //! rights either, and of the time only what it is told.
 
 mod away;
+mod postgres;
 mod record;
 mod schema;
 mod settings;
@@ -21,8 +22,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 pub use away::Away;
-pub use record::{Filter, Issue, Issued, Page, Rename, Reserve, State, USAGE_LIMIT, Usage};
-pub use settings::{BadUrl, DEFAULT_FILE, Location, Settings};
+pub use record::{Commit, Filter, Issue, Issued, Page, Rename, Reserve, Round, State, USAGE_LIMIT, Usage};
+pub use settings::{BadUrl, DEFAULT_FILE, Location, Server, Settings};
 
 /// What a verb answers, some day.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Away>> + Send + 'a>>;
@@ -44,12 +45,16 @@ pub trait Store: Send + Sync {
     /// Takes the single use for this consumer, unless something stands against it.
     fn reserve<'a>(&'a self, id: &'a str, consumer: &'a str, now: Timestamp) -> Answer<'a, Reserve>;
 
-    /// Turns this consumer's reservation into the use; `false` if it has neither. Also when the token was revoked or
-    /// deleted meanwhile.
-    fn commit<'a>(&'a self, id: &'a str, consumer: &'a str, now: Timestamp) -> Answer<'a, bool>;
+    /// Takes over this consumer's reservation, to finish it: nobody can release it then. `false` if there is none. Also
+    /// when the token was revoked or deleted meanwhile.
+    fn adopt<'a>(&'a self, id: &'a str, consumer: &'a str) -> Answer<'a, bool>;
 
-    /// Gives up this consumer's reservation, if there is one. Only for who knows that nothing can have come of it.
-    fn release<'a>(&'a self, id: &'a str, consumer: &'a str) -> Answer<'a, ()>;
+    /// Turns this consumer's reservation into the use. Also when the token was revoked or deleted meanwhile.
+    fn commit<'a>(&'a self, id: &'a str, consumer: &'a str, now: Timestamp) -> Answer<'a, Commit>;
+
+    /// Gives up this consumer's reservation, unless somebody else has taken it over since. Only for who got it as
+    /// [`Reserve::Fresh`] in this round, and knows that nothing can have come of it.
+    fn release<'a>(&'a self, id: &'a str, consumer: &'a str, round: Round) -> Answer<'a, ()>;
 
     /// The reservations that are older than this moment and are to be finished, the first made first; those of deleted
     /// tokens too. At most `most`.
@@ -87,17 +92,19 @@ pub struct Load {
     pub transactions: u64,
 }
 
-/// Opens a ledger, creating it where there is none. That never fails: one that cannot be reached is away until it can,
-/// and every verb tries again.
-pub fn open(settings: &Settings) -> Arc<dyn Store> {
-    match &settings.location {
-        Location::Sqlite(file) => Arc::new(sqlite::Store::open(file, sqlite::Create::Yes, settings.timeout)),
-    }
+/// Whether a ledger that does not exist is created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Create {
+    /// It is.
+    Yes,
+    /// It is away.
+    No,
 }
 
-/// Opens a ledger that exists already: where there is none, it is away.
-pub fn open_existing(settings: &Settings) -> Arc<dyn Store> {
+/// Opens a ledger. That never fails: one that cannot be reached is away until it can, and every verb tries again.
+pub fn open(settings: &Settings, create: Create) -> Arc<dyn Store> {
     match &settings.location {
-        Location::Sqlite(file) => Arc::new(sqlite::Store::open(file, sqlite::Create::No, settings.timeout)),
+        Location::Sqlite(file) => Arc::new(sqlite::Store::open(file, create, settings.timeout)),
+        Location::Postgres(server) => Arc::new(postgres::Store::open(server, create, settings)),
     }
 }

@@ -71,12 +71,17 @@ pub enum Issue {
     Repeated(Box<Issued>),
 }
 
+/// Numbers the times that a token was reserved or its reservation taken over: whoever wants to release it must be the
+/// last who did either.
+pub type Round = i64;
+
 /// What reserving found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reserve {
-    /// The use is this consumer's from now on.
-    Fresh,
-    /// It was this consumer's before, and is to be finished; even if the token was revoked or deleted since.
+    /// The use is this consumer's from now on; it can be released as long as this is the round.
+    Fresh(Round),
+    /// It was this consumer's before, and is to be finished; even if the token was revoked or deleted since. A new round
+    /// has begun, so nobody else can release it now.
     Mine,
     /// Another consumer has reserved it.
     Taken,
@@ -86,6 +91,17 @@ pub enum Reserve {
     Revoked,
     /// There is no such token.
     Unknown,
+}
+
+/// What committing found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Commit {
+    /// This made the reservation a use.
+    Done,
+    /// This consumer's use was committed before.
+    Before,
+    /// The consumer has neither a reservation nor a use.
+    None,
 }
 
 /// What renaming found.
@@ -145,10 +161,10 @@ impl Issued {
         }
     }
 
-    /// What stands against this consumer's reserving it, if anything does.
+    /// What stands against this consumer's reserving it or taking it over, if anything does.
     pub(super) fn obstacle(&self, consumer: &str, deleted: bool) -> Option<Reserve> {
         match &self.usage {
-            Usage::Reserved { consumer: owner, .. } if owner == consumer => Some(Reserve::Mine),
+            Usage::Reserved { consumer: owner, .. } if owner == consumer => None,
             _ if deleted => Some(Reserve::Unknown),
             _ if self.revoked => Some(Reserve::Revoked),
             Usage::Used { .. } => Some(Reserve::Used),

@@ -1,27 +1,45 @@
 //! Where the ledger is, and how long one may take to answer.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
+
+use rustls::RootCertStore;
+use secrecy::{ExposeSecret, SecretString};
+use tokio_postgres::Config;
 
 /// The ledger's file where nobody says which.
 pub const DEFAULT_FILE: &str = "duskgate.db";
 
 /// What an operator can set.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Where it is.
     pub location: Location,
     /// How long one answer may take.
     pub timeout: Duration,
+    /// The most connections to a server; a file needs no limit.
+    pub connections: usize,
     /// How long what is spent is kept.
     pub retention: Duration,
 }
 
-/// Where a ledger is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Where a ledger is. Prints without a password.
+#[derive(Clone, Debug)]
 pub enum Location {
     /// A file on this machine.
     Sqlite(PathBuf),
+    /// A data base.
+    Postgres(Box<Server>),
+}
+
+/// A PostgreSQL server, and the data base there. Prints without a password.
+#[derive(Clone)]
+pub struct Server {
+    config: Config,
+    shown: String,
+    roots: Option<Arc<RootCertStore>>,
 }
 
 /// Text that does not say where a ledger is.
@@ -33,6 +51,12 @@ pub enum BadUrl {
     /// No file is named.
     #[error("it names no file")]
     NoFile,
+    /// It is an address of nothing, or with options that do not exist.
+    #[error("it is no address of a PostgreSQL data base")]
+    Address,
+    /// A password where it would be shown.
+    #[error("a password cannot stand among the options: use password_file")]
+    Password,
 }
 
 impl Settings {
@@ -41,22 +65,130 @@ impl Settings {
         Settings {
             location,
             timeout: Duration::from_secs(5),
+            connections: 8,
             retention: Duration::from_secs(400 * 24 * 60 * 60),
         }
     }
 }
 
 impl Location {
-    /// Reads `sqlite:FILE`; a relative file is one in `directory`.
+    /// Reads `sqlite:FILE`, where a relative file is one in `directory`, or `postgres://USER@HOST:PORT/DATABASE?OPTIONS`
+    /// with the options of libpq that tokio-postgres has; a directory of sockets is a host whose slashes are written
+    /// `%2F`.
     ///
     /// # Errors
     ///
     /// What is wrong, without a word of the text.
     pub fn parse(url: &str, directory: &Path) -> Result<Self, BadUrl> {
-        let file = url.strip_prefix("sqlite:").ok_or(BadUrl::Scheme)?;
-        if file.is_empty() {
-            return Err(BadUrl::NoFile);
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Server::parse(url).map(Box::new).map(Location::Postgres);
         }
-        Ok(Location::Sqlite(directory.join(file)))
+        match url.strip_prefix("sqlite:").ok_or(BadUrl::Scheme)? {
+            "" => Err(BadUrl::NoFile),
+            file => Ok(Location::Sqlite(directory.join(file))),
+        }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Location::Sqlite(file) => write!(f, "sqlite:{}", file.display()),
+            Location::Postgres(server) => f.write_str(&server.shown),
+        }
+    }
+}
+
+impl Server {
+    fn parse(url: &str) -> Result<Self, BadUrl> {
+        if url.contains("?password") || url.contains("&password") {
+            return Err(BadUrl::Password);
+        }
+        let config: Config = url.parse().map_err(|_| BadUrl::Address)?;
+        Ok(Server { config, shown: without_password(url), roots: None })
+    }
+
+    /// With this password, whatever the URL said.
+    #[must_use]
+    pub fn with_password(mut self, password: &SecretString) -> Self {
+        self.config.password(password.expose_secret());
+        self
+    }
+
+    /// Trusting these certificates instead of the system's.
+    #[must_use]
+    pub fn with_roots(mut self, roots: Arc<RootCertStore>) -> Self {
+        self.roots = Some(roots);
+        self
+    }
+
+    pub(super) fn config(&self) -> Config {
+        self.config.clone()
+    }
+
+    pub(super) fn roots(&self) -> Option<Arc<RootCertStore>> {
+        self.roots.clone()
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+/// The password may hold anything, so it ends at the last `@`.
+fn without_password(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let Some((user, place)) = rest.rsplit_once('@') else { return url.to_owned() };
+    match user.split_once(':') {
+        Some((name, _)) => format!("{scheme}://{name}:<redacted>@{place}"),
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(url: &str) -> Result<String, BadUrl> {
+        Location::parse(url, Path::new("/etc/duskgate")).map(|location| {
+            let (shown, debug) = (location.to_string(), format!("{location:?}"));
+            assert!(!debug.contains("hush"), "{debug}");
+            shown
+        })
+    }
+
+    #[test]
+    fn a_url_says_where_the_ledger_is_and_prints_no_password() {
+        for (url, shown) in [
+            ("sqlite:duskgate.db", "sqlite:/etc/duskgate/duskgate.db"),
+            ("sqlite:/var/lib/duskgate/a b.db", "sqlite:/var/lib/duskgate/a b.db"),
+            ("postgres://db.example.org/duskgate", "postgres://db.example.org/duskgate"),
+            (
+                "postgresql://me:hush@a:5432,b:5433/duskgate?sslmode=require",
+                "postgresql://me:<redacted>@a:5432,b:5433/duskgate?sslmode=require",
+            ),
+            ("postgres://me:hu?sh:hush@host/db", "postgres://me:<redacted>@host/db"),
+            ("postgres://me@%2Frun%2Fpostgresql/d", "postgres://me@%2Frun%2Fpostgresql/d"),
+        ] {
+            assert_eq!(parse(url).as_deref(), Ok(shown), "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_url_is_said_without_repeating_it() {
+        for (url, bad) in [
+            ("", BadUrl::Scheme),
+            ("duskgate.db", BadUrl::Scheme),
+            ("mysql://me:hush@host/db", BadUrl::Scheme),
+            ("sqlite:", BadUrl::NoFile),
+            ("postgres://me:hush@host:port/db", BadUrl::Address),
+            ("postgres://me@host/db?colour=hush", BadUrl::Address),
+            ("postgres://me@host/db?sslmode=disable&password=hush", BadUrl::Password),
+        ] {
+            assert_eq!(parse(url), Err(bad), "{url}");
+            assert!(!bad.to_string().contains("hush"));
+        }
     }
 }

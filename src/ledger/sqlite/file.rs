@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use crate::ledger::{Away, schema};
+use crate::ledger::{Away, Create, schema};
 
 /// How long another process may hold the ledger.
 const BUSY: Duration = Duration::from_secs(4);
@@ -20,15 +20,6 @@ const CACHE: i64 = 32 * 1024;
 const LOG_PAGES: i64 = 8192;
 /// Statements that are kept prepared: more than there are.
 const STATEMENTS: usize = 64;
-
-/// Whether a ledger that does not exist is created.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Create {
-    /// It is.
-    Yes,
-    /// It is away.
-    No,
-}
 
 /// The file of a ledger.
 pub(super) struct File {
@@ -68,7 +59,7 @@ impl File {
     fn create(&self) -> Result<(), Away> {
         let file = &*self.name;
         if self.create == Create::No {
-            return if file.exists() { Ok(()) } else { Err(Away::Missing(file.clone())) };
+            return if file.exists() { Ok(()) } else { Err(Away::Missing(file.display().to_string())) };
         }
         match OpenOptions::new().write(true).create_new(true).mode(0o640).open(file) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {

@@ -15,11 +15,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::Connection;
 
-pub(super) use file::Create;
 use file::File;
 use queue::Queue;
 
-use super::{Answer, Away, Filter, Issue, Issued, Load, Page, Rename, Reserve};
+use super::{Answer, Away, Commit, Create, Filter, Issue, Issued, Load, Page, Rename, Reserve, Round};
 
 /// Threads that read. A long list then holds up nobody who asks for one token.
 const READERS: usize = 2;
@@ -88,14 +87,19 @@ impl super::Store for Store {
         self.write(move |connection| verbs::reserve(connection, &id, &consumer, now))
     }
 
-    fn commit<'a>(&'a self, id: &'a str, consumer: &'a str, now: Timestamp) -> Answer<'a, bool> {
+    fn adopt<'a>(&'a self, id: &'a str, consumer: &'a str) -> Answer<'a, bool> {
+        let (id, consumer) = (id.to_owned(), consumer.to_owned());
+        self.write(move |connection| verbs::adopt(connection, &id, &consumer))
+    }
+
+    fn commit<'a>(&'a self, id: &'a str, consumer: &'a str, now: Timestamp) -> Answer<'a, Commit> {
         let (id, consumer) = (id.to_owned(), consumer.to_owned());
         self.write(move |connection| verbs::commit(connection, &id, &consumer, now))
     }
 
-    fn release<'a>(&'a self, id: &'a str, consumer: &'a str) -> Answer<'a, ()> {
+    fn release<'a>(&'a self, id: &'a str, consumer: &'a str, round: Round) -> Answer<'a, ()> {
         let (id, consumer) = (id.to_owned(), consumer.to_owned());
-        self.write(move |connection| verbs::release(connection, &id, &consumer))
+        self.write(move |connection| verbs::release(connection, &id, &consumer, round))
     }
 
     fn pending(&self, before: Timestamp, most: u32) -> Answer<'_, Vec<Issued>> {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tempfile::TempDir;
 
-use super::{Create, Store};
-use crate::ledger::{Away, Issue, Issued, Reserve, Store as _, Usage};
+use super::Store;
+use crate::ledger::{Away, Create, Issue, Issued, Reserve, Store as _, Usage};
 
 fn run(test: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
@@ -68,7 +68,7 @@ fn a_full_disk_refuses_what_is_new_and_loses_nothing() {
         }
         assert_eq!(store.get(&format!("token {}", issued.len())).await.unwrap(), None);
         // What needs no room goes on.
-        assert_eq!(store.reserve("first", "ben", Timestamp::UNIX_EPOCH).await.unwrap(), Reserve::Fresh);
+        assert_eq!(store.reserve("first", "ben", Timestamp::UNIX_EPOCH).await.unwrap(), Reserve::Fresh(1));
 
         pragma(&store, "max_page_count", 1_000_000).await;
         assert_eq!(store.issue(&token("later")).await.unwrap(), Issue::Recorded);

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Params, params};
 use serde_json::Value;
 
 use super::rows::{self, COLUMNS};
-use crate::ledger::{Filter, Issue, Issued, Page, Rename, Reserve, State};
+use crate::ledger::{Commit, Filter, Issue, Issued, Page, Rename, Reserve, Round, State};
 
 pub(super) fn issue(connection: &Connection, token: &Issued) -> rusqlite::Result<Issue> {
     let privileges = token.privileges.as_ref().map(|list| Value::from(list.clone()).to_string());
@@ -59,14 +59,17 @@ pub(super) fn reserve(
     consumer: &str,
     now: Timestamp,
 ) -> rusqlite::Result<Reserve> {
-    let reserved = execute(
-        connection,
-        "UPDATE tokens SET state = 1, consumer = ?2, moment = ?3
-         WHERE id = ?1 AND state = 0 AND revoked = 0 AND deleted = 0",
-        params![id, consumer, now.as_microsecond()],
-    )?;
-    if reserved {
-        return Ok(Reserve::Fresh);
+    let sql = "UPDATE tokens SET state = 1, consumer = ?2, moment = ?3, round = round + 1
+               WHERE id = ?1 AND state = 0 AND revoked = 0 AND deleted = 0 RETURNING round";
+    let reserved = connection
+        .prepare_cached(sql)?
+        .query_one(params![id, consumer, now.as_microsecond()], |row| row.get(0))
+        .optional()?;
+    if let Some(round) = reserved {
+        return Ok(Reserve::Fresh(round));
+    }
+    if adopt(connection, id, consumer)? {
+        return Ok(Reserve::Mine);
     }
     let sql = format!("SELECT {COLUMNS}, deleted FROM tokens WHERE id = ?1");
     let found = connection
@@ -78,31 +81,36 @@ pub(super) fn reserve(
     Ok(token.obstacle(consumer, deleted).unwrap_or(Reserve::Taken))
 }
 
+pub(super) fn adopt(connection: &Connection, id: &str, consumer: &str) -> rusqlite::Result<bool> {
+    let sql = "UPDATE tokens SET round = round + 1 WHERE id = ?1 AND state = 1 AND consumer = ?2";
+    execute(connection, sql, [id, consumer])
+}
+
 pub(super) fn commit(
     connection: &Connection,
     id: &str,
     consumer: &str,
     now: Timestamp,
-) -> rusqlite::Result<bool> {
-    let committed = execute(
-        connection,
-        "UPDATE tokens SET state = 2, moment = ?3, ended_at = ?3 WHERE id = ?1 AND state = 1 AND consumer = ?2",
-        params![id, consumer, now.as_microsecond()],
-    )?;
-    let mut used = connection.prepare_cached(
-        "SELECT EXISTS (SELECT 1 FROM tokens WHERE id = ?1 AND state = 2 AND consumer = ?2)",
-    )?;
-    Ok(committed || used.query_one([id, consumer], |row| row.get(0))?)
+) -> rusqlite::Result<Commit> {
+    let sql = "UPDATE tokens SET state = 2, moment = ?3, ended_at = ?3
+               WHERE id = ?1 AND state = 1 AND consumer = ?2";
+    if execute(connection, sql, params![id, consumer, now.as_microsecond()])? {
+        return Ok(Commit::Done);
+    }
+    let sql = "SELECT 1 FROM tokens WHERE id = ?1 AND state = 2 AND consumer = ?2";
+    let used = connection.prepare_cached(sql)?.exists([id, consumer])?;
+    Ok(if used { Commit::Before } else { Commit::None })
 }
 
-pub(super) fn release(connection: &Connection, id: &str, consumer: &str) -> rusqlite::Result<()> {
-    execute(
-        connection,
-        "UPDATE tokens SET state = 0, consumer = NULL, moment = NULL
-         WHERE id = ?1 AND state = 1 AND consumer = ?2",
-        [id, consumer],
-    )?;
-    Ok(())
+pub(super) fn release(
+    connection: &Connection,
+    id: &str,
+    consumer: &str,
+    round: Round,
+) -> rusqlite::Result<()> {
+    let sql = "UPDATE tokens SET state = 0, consumer = NULL, moment = NULL
+               WHERE id = ?1 AND state = 1 AND consumer = ?2 AND round = ?3";
+    execute(connection, sql, params![id, consumer, round]).map(drop)
 }
 
 pub(super) fn pending(

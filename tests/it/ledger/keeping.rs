@@ -1,6 +1,7 @@
 //! The ledger keeps what it has, lists it, and forgets what is spent when it is told to.
 
-use duskgate::ledger::{Away, Filter, Issue, Issued, State, Usage};
+use duskgate::ledger::{Away, Commit, Filter, Issue, Issued, State, Usage};
+use futures_util::future::try_join_all;
 
 use super::on_every_store;
 use super::world::{World, at, ids, issue, issue_reserved, token, usage};
@@ -51,7 +52,7 @@ async fn a_list_can_be_of_one_issuer_or_one_state(world: World) {
     issue(&*ledger, "unused").await;
     issue_reserved(&*ledger, "reserved", "user:ben", 1).await;
     issue_reserved(&*ledger, "used", "user:ben", 1).await;
-    assert!(ledger.commit("used", "user:ben", at(1)).await.unwrap());
+    assert_eq!(ledger.commit("used", "user:ben", at(1)).await.unwrap(), Commit::Done);
     issue(&*ledger, "revoked").await;
     assert!(ledger.set_revoked("revoked", true, at(1)).await.unwrap());
     let other = Issued { issuer: "usr-ben".to_owned(), ..token("other") };
@@ -78,9 +79,9 @@ async fn only_what_is_spent_and_old_is_pruned(world: World) {
         issue_reserved(&*ledger, id, "user:ben", 1).await;
     }
     for id in ["used", "used and restored"] {
-        assert!(ledger.commit(id, "user:ben", at(10)).await.unwrap());
+        assert_eq!(ledger.commit(id, "user:ben", at(10)).await.unwrap(), Commit::Done);
     }
-    assert!(ledger.commit("used later", "user:ben", at(20)).await.unwrap());
+    assert_eq!(ledger.commit("used later", "user:ben", at(20)).await.unwrap(), Commit::Done);
     for id in ["revoked", "restored", "revoked and reserved", "used and restored"] {
         assert!(ledger.set_revoked(id, true, at(10)).await.unwrap());
     }
@@ -103,8 +104,9 @@ async fn only_what_is_spent_and_old_is_pruned(world: World) {
 async fn more_is_pruned_than_goes_into_one_change(world: World) {
     let ledger = world.open();
     let all: Vec<_> = (0..2500).map(|number| token(&format!("{number}"))).collect();
-    futures_util::future::join_all(all.iter().map(|token| ledger.issue(token))).await;
-    futures_util::future::join_all(all.iter().map(|token| ledger.delete(&token.id, at(1)))).await;
+    let issued = try_join_all(all.iter().map(|token| ledger.issue(token))).await.unwrap();
+    assert!(issued.iter().all(|answer| *answer == Issue::Recorded));
+    try_join_all(all.iter().map(|token| ledger.delete(&token.id, at(1)))).await.unwrap();
     assert_eq!(ledger.prune(at(2)).await.unwrap(), 2500);
 }
 

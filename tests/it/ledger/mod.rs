@@ -3,6 +3,7 @@
 
 mod issuing;
 mod keeping;
+mod postgres;
 mod redeeming;
 mod sharing;
 mod sqlite;
@@ -15,6 +16,14 @@ macro_rules! on_every_store {
             $(#[test]
             fn $name() {
                 crate::ledger::world::run(async { super::$name(crate::ledger::world::World::sqlite()).await });
+            })*
+        }
+        mod on_postgres {
+            $(#[test]
+            fn $name() {
+                crate::ledger::world::run(async {
+                    super::$name(crate::ledger::world::World::postgres().await).await
+                });
             })*
         }
     };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use duskgate::ledger::{Issue, Issued, Reserve, Store};
+use duskgate::ledger::{Commit, Issue, Issued, Reserve, Store};
 use futures_util::future::join_all;
 
 use super::on_every_store;
@@ -41,11 +41,11 @@ async fn of_many_that_reserve_one_token_one_succeeds(world: World) {
             async move { (consumer, door.reserve(id, consumer, at(1)).await.unwrap()) }
         });
         let (won, lost): (Vec<_>, Vec<_>) =
-            join_all(race).await.into_iter().partition(|(_, answer)| *answer == Reserve::Fresh);
+            join_all(race).await.into_iter().partition(|(_, answer)| matches!(answer, Reserve::Fresh(_)));
         assert_eq!(won.len(), 1, "{won:?}");
         assert!(lost.iter().all(|(_, answer)| *answer == Reserve::Taken), "{lost:?}");
         let owner = won[0].0;
-        assert!(doors[1].commit(&id, owner, at(2)).await.unwrap());
+        assert_eq!(doors[1].commit(&id, owner, at(2)).await.unwrap(), Commit::Done);
     }
 }
 
@@ -54,8 +54,9 @@ async fn of_many_calls_of_one_consumer_one_is_the_first(world: World) {
     issue(&*doors[0], "a").await;
     let race = (0..CALLERS).map(|number| doors[number % DOORS].reserve("a", "user:ben", at(1)));
     let answers: Vec<_> = join_all(race).await.into_iter().map(Result::unwrap).collect();
-    let count = |wanted| answers.iter().filter(|answer| **answer == wanted).count();
-    assert_eq!((count(Reserve::Fresh), count(Reserve::Mine)), (1, CALLERS - 1), "{answers:?}");
+    let fresh = answers.iter().filter(|answer| matches!(answer, Reserve::Fresh(_))).count();
+    let mine = answers.iter().filter(|answer| **answer == Reserve::Mine).count();
+    assert_eq!((fresh, mine), (1, CALLERS - 1), "{answers:?}");
 }
 
 /// Every consumer tries until the token is used up; of those that had it, some give it back.
@@ -68,11 +69,13 @@ async fn a_token_that_is_released_amid_a_race_is_used_once(world: World) {
             let consumer = format!("user:{number}");
             loop {
                 match door.reserve("a", &consumer, at(1)).await.unwrap() {
-                    Reserve::Fresh if number < CALLERS / 2 => {
-                        door.release("a", &consumer).await.unwrap();
+                    Reserve::Fresh(round) if number < CALLERS / 2 => {
+                        door.release("a", &consumer, round).await.unwrap();
                         return false;
                     }
-                    Reserve::Fresh => return door.commit("a", &consumer, at(2)).await.unwrap(),
+                    Reserve::Fresh(_) => {
+                        return door.commit("a", &consumer, at(2)).await.unwrap() == Commit::Done;
+                    }
                     Reserve::Taken => tokio::task::yield_now().await,
                     Reserve::Used => return false,
                     other => panic!("{other:?}"),

@@ -2,19 +2,24 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use duskgate::ledger::{self, Away, Location, Settings, Store};
+use duskgate::ledger::{self, Away, Create, Location, Settings, Store};
 use futures_util::future::join_all;
 use tempfile::TempDir;
 
 use super::world::{World, at, issue, run, token};
 
+fn file(world: &World) -> PathBuf {
+    let Location::Sqlite(file) = world.settings().location else { panic!("a world of SQLite") };
+    file
+}
+
 /// Another process's connection to the ledger's file.
 fn beside(world: &World) -> rusqlite::Connection {
-    let World::Sqlite(directory) = world;
-    rusqlite::Connection::open(directory.path().join("duskgate.db")).unwrap()
+    rusqlite::Connection::open(file(world)).unwrap()
 }
 
 #[test]
@@ -48,9 +53,8 @@ fn the_file_is_durable_and_not_for_everybody() {
         let world = World::sqlite();
         let ledger = world.open();
         issue(&*ledger, "a").await;
-        let World::Sqlite(directory) = &world;
         for name in ["duskgate.db", "duskgate.db-wal"] {
-            let mode = fs::metadata(directory.path().join(name)).unwrap().permissions().mode();
+            let mode = fs::metadata(file(&world).with_file_name(name)).unwrap().permissions().mode();
             assert_eq!(mode & 0o007, 0, "{name}: {mode:o}");
         }
         let mode: String = beside(&world).query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
@@ -64,7 +68,7 @@ fn a_ledger_that_another_process_holds_is_away_until_it_lets_go() {
         let world = World::sqlite();
         let settings = Settings { timeout: Duration::from_millis(50), ..world.settings() };
         issue(&*world.open(), "a").await;
-        let ledger = ledger::open(&settings);
+        let ledger = ledger::open(&settings, Create::Yes);
         let other = beside(&world);
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
         let away = ledger.issue(&token("b")).await.unwrap_err();
@@ -81,7 +85,7 @@ fn a_place_without_a_directory_is_away_until_there_is_one() {
     run(async {
         let directory = TempDir::new().unwrap();
         let place = directory.path().join("later");
-        let ledger = ledger::open(&Settings::at(Location::Sqlite(place.join("duskgate.db"))));
+        let ledger = ledger::open(&Settings::at(Location::Sqlite(place.join("duskgate.db"))), Create::Yes);
         let away = ledger.check().await.unwrap_err().to_string();
         assert_eq!(
             away,
@@ -104,7 +108,7 @@ fn a_file_that_is_no_ledger_is_left_alone() {
         let file = directory.path().join("duskgate.db");
         let text = "this is a letter, and no data base. ".repeat(100);
         fs::write(&file, &text).unwrap();
-        let ledger = ledger::open(&Settings::at(Location::Sqlite(file.clone())));
+        let ledger = ledger::open(&Settings::at(Location::Sqlite(file.clone())), Create::Yes);
         let away = ledger.issue(&token("a")).await.unwrap_err().to_string();
         assert_eq!(away, format!("the file is no ledger: {}", file.display()));
         assert_eq!(fs::read_to_string(&file).unwrap(), text);
@@ -116,7 +120,7 @@ fn to_look_at_a_ledger_creates_none() {
     run(async {
         let directory = TempDir::new().unwrap();
         let file = directory.path().join("duskgate.db");
-        let ledger = ledger::open_existing(&Settings::at(Location::Sqlite(file.clone())));
+        let ledger = ledger::open(&Settings::at(Location::Sqlite(file.clone())), Create::No);
         let away = ledger.list(&Default::default()).await.unwrap_err().to_string();
         assert_eq!(away, format!("there is no ledger yet: {}", file.display()));
         assert!(!file.exists());

@@ -1,16 +1,20 @@
 //! A ledger of its own for each test, and tokens to put in.
 
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use duskgate::ledger::{self, Issue, Issued, Location, Reserve, Settings, Store, Usage};
+use duskgate::ledger::{self, Create, Issue, Issued, Location, Reserve, Round, Settings, Store, Usage};
 use jiff::Timestamp;
 use tempfile::TempDir;
+
+use crate::support::postgres::{self, Server};
 
 /// A place for one ledger.
 pub enum World {
     Sqlite(TempDir),
+    Postgres { server: Arc<Server>, place: String },
 }
 
 impl World {
@@ -18,9 +22,18 @@ impl World {
         World::Sqlite(tempfile::tempdir().expect("a temporary directory"))
     }
 
+    pub async fn postgres() -> Self {
+        let server = postgres::shared();
+        let place = server.new_place().await;
+        World::Postgres { server, place }
+    }
+
     pub fn settings(&self) -> Settings {
         let location = match self {
             World::Sqlite(directory) => Location::Sqlite(directory.path().join("duskgate.db")),
+            World::Postgres { server, place } => {
+                Location::parse(&server.url(place), Path::new("")).expect("a URL")
+            }
         };
         // The machine may be busy.
         Settings { timeout: Duration::from_secs(60), ..Settings::at(location) }
@@ -28,7 +41,7 @@ impl World {
 
     /// Opens the ledger, as one more process would.
     pub fn open(&self) -> Arc<dyn Store> {
-        ledger::open(&self.settings())
+        ledger::open(&self.settings(), Create::Yes)
     }
 
     /// Makes it a ledger of another version.
@@ -37,6 +50,10 @@ impl World {
             World::Sqlite(directory) => {
                 let connection = rusqlite::Connection::open(directory.path().join("duskgate.db")).unwrap();
                 connection.pragma_update(None, "user_version", version).unwrap();
+            }
+            World::Postgres { server, place } => {
+                let sql = format!("UPDATE duskgate_ledger SET version = {version}");
+                server.connect(place).await.batch_execute(&sql).await.unwrap();
             }
         }
     }
@@ -78,7 +95,15 @@ pub async fn issue(ledger: &dyn Store, id: &str) {
 /// Issues a token of this id, and reserves it.
 pub async fn issue_reserved(ledger: &dyn Store, id: &str, consumer: &str, seconds: i64) {
     issue(ledger, id).await;
-    assert_eq!(ledger.reserve(id, consumer, at(seconds)).await.unwrap(), Reserve::Fresh, "{id}");
+    reserve_fresh(ledger, id, consumer, seconds).await;
+}
+
+/// Reserves a token that is free.
+pub async fn reserve_fresh(ledger: &dyn Store, id: &str, consumer: &str, seconds: i64) -> Round {
+    match ledger.reserve(id, consumer, at(seconds)).await.unwrap() {
+        Reserve::Fresh(round) => round,
+        other => panic!("{id}: {other:?}"),
+    }
 }
 
 /// What became of the token of this id.

@@ -3,6 +3,7 @@
 pub mod backend;
 pub mod http;
 pub mod nginx;
+pub mod postgres;
 pub mod program;
 pub mod proxy;
 pub mod relay;

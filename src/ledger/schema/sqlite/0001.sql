@@ -1,4 +1,5 @@
 -- state: 0 unused, 1 reserved, 2 used; `consumer` and `moment` say by whom and when. All moments are microseconds.
+-- round: grows whenever the token is reserved or its reservation is taken over.
 -- ended_at: when the token stopped being good (used, revoked or deleted), which is what pruning goes by.
 -- A deleted token stays for its reservation, if it has one, and until it is pruned; its name and its key are free.
 CREATE TABLE tokens (
@@ -17,6 +18,7 @@ CREATE TABLE tokens (
     state INTEGER NOT NULL DEFAULT 0,
     consumer TEXT,
     moment INTEGER,
+    round INTEGER NOT NULL DEFAULT 0,
     deleted INTEGER NOT NULL DEFAULT 0,
     ended_at INTEGER
 ) STRICT;

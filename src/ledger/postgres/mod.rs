@@ -1,0 +1,111 @@
+//! The ledger in a PostgreSQL data base, where several replicas share it. Every change is one statement, and so one
+//! transaction; the server flushes many of those at once by itself.
+
+mod connection;
+mod database;
+mod rows;
+mod tls;
+mod verbs;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use jiff::Timestamp;
+
+use super::settings::Server;
+use super::{Answer, Commit, Create, Filter, Issue, Issued, Load, Page, Rename, Reserve, Round, Settings};
+use database::Database;
+
+/// A ledger in PostgreSQL.
+pub struct Store {
+    database: Database,
+    changes: AtomicU64,
+}
+
+impl Store {
+    /// Connects when there is something to do.
+    pub fn open(server: &Server, create: Create, settings: &Settings) -> Self {
+        Store { database: Database::new(server, create, settings), changes: AtomicU64::new(0) }
+    }
+
+    /// Counts a change that has been made.
+    fn changed<T>(&self, answer: T) -> T {
+        self.changes.fetch_add(1, Ordering::Relaxed);
+        answer
+    }
+}
+
+impl super::Store for Store {
+    fn check(&self) -> Answer<'_, ()> {
+        Box::pin(verbs::check(&self.database))
+    }
+
+    fn issue<'a>(&'a self, token: &'a Issued) -> Answer<'a, Issue> {
+        Box::pin(async { Ok(self.changed(verbs::issue(&self.database, token).await?)) })
+    }
+
+    fn get<'a>(&'a self, id: &'a str) -> Answer<'a, Option<Issued>> {
+        Box::pin(verbs::get(&self.database, id))
+    }
+
+    fn reserve<'a>(&'a self, id: &'a str, consumer: &'a str, now: Timestamp) -> Answer<'a, Reserve> {
+        Box::pin(async move { Ok(self.changed(verbs::reserve(&self.database, id, consumer, now).await?)) })
+    }
+
+    fn adopt<'a>(&'a self, id: &'a str, consumer: &'a str) -> Answer<'a, bool> {
+        Box::pin(async move { Ok(self.changed(verbs::adopt(&self.database, id, consumer).await?)) })
+    }
+
+    fn commit<'a>(&'a self, id: &'a str, consumer: &'a str, now: Timestamp) -> Answer<'a, Commit> {
+        Box::pin(async move { Ok(self.changed(verbs::commit(&self.database, id, consumer, now).await?)) })
+    }
+
+    fn release<'a>(&'a self, id: &'a str, consumer: &'a str, round: Round) -> Answer<'a, ()> {
+        Box::pin(async move {
+            verbs::release(&self.database, id, consumer, round).await?;
+            self.changed(());
+            Ok(())
+        })
+    }
+
+    fn pending(&self, before: Timestamp, most: u32) -> Answer<'_, Vec<Issued>> {
+        Box::pin(verbs::pending(&self.database, before, most))
+    }
+
+    fn set_revoked<'a>(&'a self, id: &'a str, revoked: bool, now: Timestamp) -> Answer<'a, bool> {
+        Box::pin(async move { Ok(self.changed(verbs::set_revoked(&self.database, id, revoked, now).await?)) })
+    }
+
+    fn rename<'a>(&'a self, id: &'a str, name: &'a str) -> Answer<'a, Rename> {
+        Box::pin(async move { Ok(self.changed(verbs::rename(&self.database, id, name).await?)) })
+    }
+
+    fn delete<'a>(&'a self, id: &'a str, now: Timestamp) -> Answer<'a, bool> {
+        Box::pin(async move { Ok(self.changed(verbs::delete(&self.database, id, now).await?)) })
+    }
+
+    fn list<'a>(&'a self, filter: &'a Filter) -> Answer<'a, Page> {
+        Box::pin(verbs::list(&self.database, filter))
+    }
+
+    fn by_idempotency<'a>(&'a self, hash: &'a [u8]) -> Answer<'a, Option<Issued>> {
+        Box::pin(verbs::by_idempotency(&self.database, hash))
+    }
+
+    fn prune(&self, before: Timestamp) -> Answer<'_, u64> {
+        Box::pin(async move {
+            let mut pruned = 0;
+            loop {
+                let count = self.changed(verbs::prune(&self.database, before).await?);
+                pruned += count;
+                if count < verbs::PRUNED_AT_ONCE {
+                    return Ok(pruned);
+                }
+            }
+        })
+    }
+
+    fn load(&self) -> Load {
+        let changes = self.changes.load(Ordering::Relaxed);
+        Load { changes, transactions: changes }
+    }
+}
