@@ -130,14 +130,24 @@ fn field<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<Cow<'h, [u8]>>
     Some(values.fold(Cow::Borrowed(first), |joined, value| Cow::Owned([&joined, &b", "[..], value].concat())))
 }
 
+/// The longest username that is taken for one, in bytes.
+const LONGEST_USERNAME: usize = 64;
+
+/// Whether this can be somebody's name, and not a secret in its place: people do put tokens there (`curl -u $TOKEN:`).
+fn is_name(text: &str) -> bool {
+    let is_token = text.starts_with("MDA") || Token::parse(token::strip_service_prefix(text)).is_ok();
+    !text.is_empty() && text.len() <= LONGEST_USERNAME && !is_token
+}
+
 /// The name before the colon. Without a colon all of it may be a secret.
 fn username(pair: &[u8]) -> Consumer {
     STANDARD
         .decode(pair)
         .ok()
         .and_then(|bytes| String::from_utf8(bytes).ok())
-        .and_then(|text| text.split_once(':').map(|(username, _)| bounded(username)))
-        .filter(|username| !username.is_empty())
+        .and_then(|text| text.split_once(':').map(|(username, _)| username.to_owned()))
+        .filter(|username| is_name(username))
+        .map(|username| bounded(&username))
         .map_or(Consumer::Unknown, Consumer::Basic)
 }
 

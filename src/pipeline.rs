@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::header::{
-    ACCESS_CONTROL_REQUEST_METHOD, CONTENT_TYPE, EXPECT, HOST, MAX_FORWARDS, USER_AGENT, VIA,
+    ACCESS_CONTROL_REQUEST_METHOD, CONTENT_TYPE, EXPECT, HOST, MAX_FORWARDS, SERVER, USER_AGENT, VIA,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 
@@ -101,6 +101,7 @@ impl Pipeline {
     ) -> Response<Body> {
         let entry = &self.book.entries[call.operation];
         let caller = Caller::of(request.headers());
+        let wants_problem = reply::wants_problem(request.headers());
         let now = self.clock.now();
         let verdict = policy::decide(entry, now);
         let mut served = match self.prepare(&mut request, peer) {
@@ -113,6 +114,12 @@ impl Pipeline {
                 serve::serve(&self.token_api, entry, verdict.mode, call, &caller, now, request, forward).await
             }
         };
+        if reply::is_unheard(&served.response) {
+            return served.response;
+        }
+        if let Some(failure) = served.response.extensions_mut().remove::<reply::Failure>() {
+            served.response = reply::failure_with(&failure, policy::directions(entry, call), wants_problem);
+        }
         policy::headers::dress(served.response.headers_mut(), entry, call);
 
         let (operation, code, duration) =
@@ -150,7 +157,7 @@ impl Pipeline {
         let is_preflight = request.method() == Method::OPTIONS
             && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
         let method = request.method().clone();
-        let response = match method {
+        let mut response = match method {
             _ if !is_kept || is_preflight => self.forward(request, peer).await,
             Method::GET | Method::POST | Method::PUT | Method::PATCH | Method::DELETE => {
                 let mut allowed: Vec<&str> = entries().map(|entry| entry.operation.method.as_str()).collect();
@@ -160,6 +167,10 @@ impl Pipeline {
             }
             _ => reply::empty(StatusCode::INTERNAL_SERVER_ERROR),
         };
+        if is_kept && !is_preflight {
+            // As the Onezone that is spoken for (contract, section 1).
+            response.headers_mut().insert(SERVER, HeaderValue::from_static("Cowboy"));
+        }
         let template = entries().next().map(|entry| entry.operation.template.as_str());
         self.answered_other(&method, template, &response, peer, begin);
         response
@@ -173,6 +184,9 @@ impl Pipeline {
         peer: &Peer,
         begin: Instant,
     ) {
+        if reply::is_unheard(response) {
+            return;
+        }
         let (duration, status) = (begin.elapsed(), response.status().as_u16());
         self.metrics.request(Route::Other, method, status, duration.as_secs_f64());
         if let Some(path) = path.filter(|_| self.log.wants_all()) {
@@ -196,21 +210,19 @@ impl Pipeline {
         let is_last_hop = hygiene::ends_here(request.method(), &mut headers);
         let settings = self.upstream.settings();
         let otherwise = || settings.servers.first().map(|origin| origin.authority()).unwrap_or_default();
-        hygiene::set_host(&mut headers, request.uri(), otherwise);
         let passed = if is_last_hop {
             Ok(())
         } else {
             hygiene::request(&mut headers, request.version(), peer.address.ip(), &settings.via)
         };
+        hygiene::set_host(&mut headers, request.uri(), otherwise);
         *request.headers_mut() = headers;
         if is_last_hop {
             return Some(last_hop(request));
         }
         passed.err().map(|error| {
             tracing::warn!("{error}: upstream.servers leads back here");
-            let description =
-                "This request has passed through this proxy before: its upstream leads back to it.";
-            reply::onezone(StatusCode::LOOP_DETECTED, "loopDetected", description, None)
+            reply::failure(&reply::Failure::Loop, reply::wants_problem(request.headers()))
         })
     }
 
@@ -219,7 +231,7 @@ impl Pipeline {
         match self.upstream.send(request, &peer.interim).await {
             Ok(response) => response,
             // The connection to the client knows what was wrong, and answers or not.
-            Err(Failure::Client(_)) => reply::empty(StatusCode::BAD_REQUEST),
+            Err(Failure::Client(_)) => reply::unheard(),
             Err(failure) => reply::failure(&reply::Failure::from(&failure), wants_problem),
         }
     }

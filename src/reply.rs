@@ -23,6 +23,8 @@ pub enum Failure {
     },
     /// The backend was too slow: 504 `backendTimeout`.
     BackendTimeout,
+    /// The request has come back to us: 508 `loopDetected`.
+    Loop,
     /// Our own fault: 500 `internalServerError`.
     Internal,
 }
@@ -34,6 +36,7 @@ impl Failure {
             Failure::BackendUnreachable => StatusCode::SERVICE_UNAVAILABLE,
             Failure::BadGateway { .. } => StatusCode::BAD_GATEWAY,
             Failure::BackendTimeout => StatusCode::GATEWAY_TIMEOUT,
+            Failure::Loop => StatusCode::LOOP_DETECTED,
             Failure::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -44,6 +47,7 @@ impl Failure {
             Failure::BackendUnreachable => "backendUnreachable",
             Failure::BadGateway { .. } => "badGateway",
             Failure::BackendTimeout => "backendTimeout",
+            Failure::Loop => "loopDetected",
             Failure::Internal => "internalServerError",
         }
     }
@@ -62,6 +66,9 @@ impl Failure {
             Failure::BackendTimeout => {
                 "The service behind this address did not answer in time. The request may still have taken effect."
             }
+            Failure::Loop => {
+                "This request has passed through this proxy before: the service behind this address leads back to it."
+            }
             Failure::Internal => "The server has encountered an error while processing this request.",
         }
     }
@@ -70,14 +77,38 @@ impl Failure {
 /// The cause of a `badGateway` where the backend lacks the newer token API.
 pub const TOKEN_API_MISSING: &str = "tokenApiMissing";
 
-/// The answer to a call that failed.
+/// The answer to a call that failed. It carries the failure as an extension, so that directions can be added where the
+/// operation is known.
 pub fn failure(failure: &Failure, wants_problem: bool) -> Response<Body> {
-    let details = match failure {
-        Failure::BadGateway { cause: Some(cause) } => Some(json!({ "cause": cause })),
-        _ => None,
-    };
+    let mut response = failure_with(failure, json!({}), wants_problem);
+    response.extensions_mut().insert(*failure);
+    response
+}
+
+/// The answer to a call of a deprecated operation that failed, with directions in its details.
+pub fn failure_with(failure: &Failure, mut details: Value, wants_problem: bool) -> Response<Body> {
+    if let Failure::BadGateway { cause: Some(cause) } = failure {
+        details["cause"] = json!(cause);
+    }
+    let details = details.as_object().is_some_and(|details| !details.is_empty()).then_some(details);
     own(failure.status(), Error::new(failure.id(), failure.description(), details), wants_problem)
 }
+
+/// The answer to a request whose body broke off or was malformed: 400, to a client that may be gone. No request was
+/// heard to its end, so it is neither dressed nor counted ([`is_unheard`]).
+pub fn unheard() -> Response<Body> {
+    let mut response = empty(StatusCode::BAD_REQUEST);
+    response.extensions_mut().insert(Unheard);
+    response
+}
+
+/// Whether this answers a request that was not heard to its end.
+pub fn is_unheard(response: &Response<Body>) -> bool {
+    response.extensions().get::<Unheard>().is_some()
+}
+
+#[derive(Clone, Copy)]
+struct Unheard;
 
 /// 410 `operationGone` with directions in its details. It must not be cached, lest it outlive a change of mind.
 pub fn gone(details: Value, wants_problem: bool) -> Response<Body> {

@@ -119,8 +119,15 @@ fn a_name_is_printable_and_bounded() {
         "basic:Zoë \"O'Neil\"??[31m?"
     );
     assert_eq!(consumer(&[("x-auth-token", &user("a\u{202e}b"))]).len(), "user:a?b".len());
-    let long = consumer(&[("authorization", &basic(&format!("{}:pw", "ü".repeat(500))))]);
-    assert_eq!(long, format!("basic:{}…", "ü".repeat(50)));
+    let long = consumer(&[("x-auth-token", &user(&"ü".repeat(500)))]);
+    assert_eq!(long, format!("user:{}…", "ü".repeat(50)));
+}
+
+#[test]
+fn a_secret_in_place_of_a_username_is_no_name() {
+    for secret in [user("a"), format!("opw-{}", user("a")), "MDAxY2xvY2F0".to_owned(), "s".repeat(65)] {
+        assert_eq!(consumer(&[("authorization", &basic(&format!("{secret}:")))]), "unknown", "{secret}");
+    }
 }
 
 #[test]

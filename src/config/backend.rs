@@ -99,8 +99,12 @@ fn origin(text: &str) -> Result<Origin, String> {
     if uri.path() != "/" || uri.query().is_some() || text.contains('#') {
         return Err("it cannot have a path, a query or a fragment".to_owned());
     }
-    if host.is_empty() || authority.as_str().ends_with(':') || uri.port_u16() == Some(0) {
+    if host.is_empty() {
         return Err(String::new());
+    }
+    let has_port = authority.as_str().len() > host.len();
+    if has_port && uri.port_u16().is_none_or(|port| port == 0) {
+        return Err("its port is not a number of 1 to 65535".to_owned());
     }
     let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
     let host = host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();

@@ -12,7 +12,7 @@ use super::invalid::Mistake;
 use super::keys::{self, OPERATION};
 use super::listeners::shape;
 use super::section::{Findings, Placed, Section, quote};
-use crate::operation::{self, Mode, Operation, Successor};
+use crate::operation::{self, Family, Mode, Operation, Successor};
 use crate::policy::{AfterSunset, Book, Entry, Schedule, Terms};
 use crate::route::{Segment, Template};
 
@@ -39,32 +39,37 @@ pub(super) fn read(root: &Table, findings: &Findings) -> Vec<Chosen> {
     let mut chosen: Vec<_> = operation::builtin().into_iter().map(|row| defaults.choose(row, true)).collect();
     let mut seen: HashMap<String, String> = HashMap::new();
     for section in Section::many(root, &OPERATION, findings) {
-        let Some(id) = section.parse("id", "an operationId of letters, digits and _.-", id, |id| quote(id))
-        else {
-            if !section.has("id") {
-                section.missing("id", "the operationId of a built-in operation, or a new one");
-            }
-            continue;
-        };
-        if let Some(first) = seen.get(&id.value) {
-            section.mistake("id", &id.place, format!("{:?} is already {first}", id.value));
+        let id = section.parse("id", "an operationId of letters, digits and _.-", id, |id| quote(id));
+        if id.is_none() && !section.has("id") {
+            section.missing("id", "the operationId of a built-in operation, or a new one");
+        }
+        let is_new = id.as_ref().is_some_and(|id| is_first(&section, id, &mut seen));
+        let known = id.as_ref().and_then(|id| chosen.iter_mut().find(|one| one.operation.id == id.value));
+        if let Some(one) = known {
+            refuse_new_route(&section, &one.operation);
+            override_with(&section, &defaults, one);
             continue;
         }
-        seen.insert(id.value.clone(), section.path.clone());
-        match chosen.iter_mut().find(|one| one.operation.id == id.value) {
-            Some(one) => {
-                refuse_new_route(&section, &one.operation);
-                override_with(&section, &defaults, one);
-            }
-            None => {
-                let Some(operation) = added(&section, &id, &chosen) else { continue };
-                let mut one = defaults.choose(operation, false);
-                override_with(&section, &defaults, &mut one);
-                chosen.push(one);
-            }
+        let operation = added(&section, id.as_ref(), &chosen);
+        let is_usable = is_new && operation.is_some();
+        // Whatever is wrong with the operation itself, the rest of its table is read for mistakes all the same.
+        let mut one = defaults.choose(operation.unwrap_or_else(|| unknown(&section)), false);
+        override_with(&section, &defaults, &mut one);
+        if is_usable {
+            chosen.push(one);
         }
     }
     chosen
+}
+
+/// Notes an id that stands in two tables.
+fn is_first(section: &Section<'_>, id: &Placed<String>, seen: &mut HashMap<String, String>) -> bool {
+    if let Some(first) = seen.get(&id.value) {
+        section.mistake("id", &id.place, format!("{:?} is already {first}", id.value));
+        return false;
+    }
+    seen.insert(id.value.clone(), section.path.clone());
+    true
 }
 
 /// Compiles what was chosen. It was all checked before, with its places; what is found here has none.
@@ -154,9 +159,28 @@ fn refuse_new_route(section: &Section<'_>, operation: &Operation) {
     }
 }
 
+/// Stands in for an operation that could not be read. One that may be a built-in one by a wrong name can have any mode.
+fn unknown(section: &Section<'_>) -> Operation {
+    let is_of_another_api = section.has("method") || section.has("path");
+    let path = if section.mistaken("path") { None } else { section.text("path") };
+    let template = path.map(|path| path.value).filter(|path| Template::parse(path).is_ok());
+    Operation {
+        id: String::new(),
+        method: Method::GET,
+        template: template.unwrap_or_default(),
+        base: String::new(),
+        successors: Vec::new(),
+        success: 200,
+        resource: None,
+        invite: None,
+        rewrite: (!is_of_another_api).then_some(Family::Invite),
+    }
+}
+
 /// An operation that is not built in.
-fn added(section: &Section<'_>, id: &Placed<String>, chosen: &[Chosen]) -> Option<Operation> {
+fn added(section: &Section<'_>, id: Option<&Placed<String>>, chosen: &[Chosen]) -> Option<Operation> {
     if !section.has("method") && !section.has("path") {
+        let id = id?;
         let known = chosen.iter().map(|one| one.operation.id.as_str());
         let nearest = keys::nearest(&id.value, known).unwrap_or_default();
         let message = format!(
@@ -190,7 +214,7 @@ fn added(section: &Section<'_>, id: &Placed<String>, chosen: &[Chosen]) -> Optio
         return None;
     }
     Some(Operation {
-        id: id.value.clone(),
+        id: id?.value.clone(),
         method,
         template: path,
         base: String::new(),

@@ -623,3 +623,53 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_port_that_is_none_is_no_origin() {
+    for server in ["https://a:99999", "http://a:0", "http://a:", "http://[::1]:65536"] {
+        let text =
+            format!("upstream.servers = [\"{server}\"]\ndeprecation.deprecated_at = 2020-06-01T00:00:00Z\n");
+        let invalid = Config::read(Path::new("d.toml"), &text, []).expect_err(server).to_string();
+        assert!(invalid.contains("its port is not a number of 1 to 65535"), "{server}: {invalid}");
+    }
+}
+
+#[test]
+fn an_operation_that_cannot_be_read_has_all_of_its_mistakes_said() {
+    let text = r#"
+upstream.servers = ["https://a"]
+deprecation.deprecated_at = 2020-06-01T00:00:00Z
+[[operation]]
+id = "bad id"
+method = 5
+mode = "xx"
+foo = 1
+[[operation]]
+id = "other"
+method = "G T"
+path = "/a/{id}"
+mode = "rewrite"
+successor = ["/b/{other}"]
+"#;
+    let invalid = Config::read(Path::new("d.toml"), text, []).expect_err("mistakes");
+    let lines: Vec<_> =
+        invalid.mistakes.iter().map(|mistake| (mistake.place.line(), mistake.key.as_str())).collect();
+    let expected = [
+        (Some(5), "operation[0].id"),
+        (Some(6), "operation[0].method"),
+        (Some(7), "operation[0].mode"),
+        (Some(8), "operation[0].foo"),
+        (Some(11), "operation[1].method"),
+        (Some(13), "operation[1].mode"),
+        (Some(14), "operation[1].successor"),
+    ];
+    let missing: Vec<_> = expected
+        .iter()
+        .filter(|wanted| {
+            !lines.iter().any(|(line, key)| {
+                (*line, *key) == (wanted.0, wanted.1) || (*line == wanted.0 && key.starts_with(wanted.1))
+            })
+        })
+        .collect();
+    assert!(missing.is_empty(), "not said: {missing:?}\n{invalid}");
+}

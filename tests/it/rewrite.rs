@@ -202,7 +202,8 @@ async fn a_backend_without_the_token_api_is_a_bad_gateway() {
     let response = ask(proxy.address, &invite(&onezone, "anna", "developers")).await;
     assert_eq!(response.status, 502);
     assert_eq!(response.json()["error"]["id"], "badGateway");
-    assert_eq!(response.json()["error"]["details"], json!({ "cause": "tokenApiMissing" }));
+    assert_eq!(response.json()["error"]["details"]["cause"], "tokenApiMissing");
+    assert_eq!(response.json()["error"]["details"]["operation"], "create_user_group_invite_token");
     assert_eq!(counts(&proxy).await, [("rewrite".to_owned(), "502".to_owned(), 1)]);
     proxy.stop().await;
 }

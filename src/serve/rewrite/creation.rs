@@ -105,7 +105,7 @@ impl<'a> Creator<'a> {
                 answer
             }
             Payload::Broken => {
-                return Ok(Gate::Answered(Box::new(reply::empty(StatusCode::BAD_REQUEST).into())));
+                return Ok(Gate::Answered(Box::new(reply::unheard().into())));
             }
         };
         Ok(Gate::Answered(Box::new(self.pass(answer))))

@@ -240,7 +240,15 @@ async fn failures_on_a_deprecated_route_say_that_it_is_deprecated() {
                 .deprecation(&format!("mode = {mode:?}\nsunset_at = 2099-03-31T00:00:00Z"))
                 .start();
             let response = program.ask(&Request::new("POST", LEGACY).token("some")).await;
-            assert_eq!((response.status, response.text().as_str()), (status, body), "{mode}");
+            assert_eq!(response.status, status, "{mode}");
+            let mut answer: serde_json::Value = serde_json::from_str(&response.text()).unwrap();
+            let details = answer["error"].as_object_mut().unwrap().remove("details").unwrap();
+            assert_eq!(answer, serde_json::from_str::<serde_json::Value>(body).unwrap(), "{mode}");
+            // Directions, as every answer of our own on a deprecated route has them.
+            assert_eq!(details["operation"], "create_user_group_invite_token", "{mode} {status}");
+            assert_eq!(details["sunsetAt"], "2099-03-31T00:00:00Z", "{mode} {status}");
+            let body = &details["successors"][0]["body"]["type"]["inviteToken"];
+            assert_eq!(body["inviteType"], "userJoinGroup", "{mode} {status}");
             assert_eq!(response.header("deprecation"), Some("@1590969600"), "{mode} {status}");
             assert_eq!(response.header("sunset"), Some("Tue, 31 Mar 2099 00:00:00 GMT"), "{mode} {status}");
             let links = response.all("link");
