@@ -29,6 +29,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use crate::metrics::Metrics;
+use crate::operation::Cost;
 
 /// Where the admin listener stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +99,8 @@ pub struct Row {
     pub documentation: Option<String>,
     /// What to call instead, as `METHOD path`.
     pub successors: Vec<String>,
+    /// How many requests to the backend a call takes in this mode.
+    pub cost: Cost,
     /// Calls since this process started.
     pub calls: u64,
     /// The last of them.

@@ -17,6 +17,7 @@ fn row() -> Row {
         sunset_at: None,
         documentation: Some("javascript:alert(1)".to_owned()),
         successors: vec!["POST /user/tokens/named".to_owned()],
+        cost: Cost { usual: 1, most: 4, per_token: 0 },
         calls: 7,
         last_call: None,
     }

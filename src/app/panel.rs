@@ -49,6 +49,7 @@ fn row(live: &Live, entry: &Entry) -> Row {
         sunset_at: entry.schedule.sunset(),
         documentation: entry.documentation.clone(),
         successors: operation.successors.iter().map(successor).collect(),
+        cost: operation.cost(verdict.mode),
         calls: live.metrics.calls(&operation.id),
         last_call: live.metrics.last_call(&operation.id),
     }

@@ -12,7 +12,7 @@ use jiff::civil::Date;
 
 use super::configuration::Source;
 use crate::clock::Clock;
-use crate::operation::{Mode, Operation, Phase};
+use crate::operation::{ClientTokens, Family, Mode, Operation, Phase};
 use crate::policy::{self, AfterSunset, Book, Entry, Verdict};
 use crate::route::{self, Call, Found};
 
@@ -187,11 +187,17 @@ fn answer(entry: &Entry, call: &Call, verdict: Verdict) -> String {
         Mode::Rewrite => {
             let newer = entry.operation.successors.first();
             let newer = newer.and_then(|newer| Some(format!("{} {}", newer.method.as_ref()?, newer.path)));
-            let shape = if entry.operation.invite.is_some() { " {\"token\":\"…\"}" } else { "" };
+            let shape = match entry.operation.rewrite {
+                Some(Family::ClientTokens(ClientTokens::List)) => " {\"tokens\":[…]}",
+                Some(family) if family.creates() => " {\"token\":\"…\"}",
+                Some(_) | None => "",
+            };
             format!(
-                "{}{shape}, made by {} with the caller's own credentials; errors are those of the old route",
+                "{}{shape}, made by {} with the caller's own credentials; errors are those of the old route\n\
+                 cost:       {} requests to the backend",
                 entry.operation.success,
                 newer.as_deref().unwrap_or("the newer API"),
+                entry.operation.cost(verdict.mode),
             )
         }
     }
@@ -252,6 +258,7 @@ mod tests {
             "  sunset: Wed, 31 Mar 2027 00:00:00 GMT\n",
             "/create_user_group_invite_token>; rel=\"deprecation\"\n",
             "answer:     200 {\"token\":\"…\"}, made by POST /api/v3/onezone/user/tokens/named ",
+            "cost:       1, at most 4 requests to the backend\n",
         ] {
             assert!(said.contains(part), "{part} in\n{said}");
         }

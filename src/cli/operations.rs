@@ -19,7 +19,8 @@ Examples:
   duskgate operations
   duskgate operations --json | jq -r '.[] | select(.phase == \"sunset\") | .id'
 
-MODE is what serves a call now: after a sunset it is \"gone\" unless after_sunset says \"serve\".")]
+MODE is what serves a call now: after a sunset it is \"gone\" unless after_sunset says \"serve\".
+COST is how many requests to the backend a call takes, without any that are sent again.")]
 pub struct Arguments {
     #[command(flatten)]
     source: Source,
@@ -41,11 +42,12 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         return super::print(&format!("{rows:#}\n"));
     }
     let rows: Vec<_> = entries.iter().map(|entry| row(entry, now)).collect();
-    let header = ["OPERATION", "PHASE", "MODE", "DEPRECATED", "SUNSET", "METHOD", "PATH", "SUCCESSOR"];
+    let header =
+        ["OPERATION", "PHASE", "MODE", "DEPRECATED", "SUNSET", "METHOD", "PATH", "COST", "SUCCESSOR"];
     super::print(&table(header, &rows))
 }
 
-fn row(entry: &Entry, now: Timestamp) -> [String; 8] {
+fn row(entry: &Entry, now: Timestamp) -> [String; 9] {
     let verdict = policy::decide(entry, now);
     let successors: Vec<_> = entry.operation.successors.iter().map(name).collect();
     [
@@ -56,6 +58,7 @@ fn row(entry: &Entry, now: Timestamp) -> [String; 8] {
         entry.schedule.sunset().map_or("-".to_owned(), |moment| moment.to_string()),
         entry.operation.method.to_string(),
         entry.operation.template.clone(),
+        entry.operation.cost(verdict.mode).to_string(),
         if successors.is_empty() { "-".to_owned() } else { successors.join(", ") },
     ]
 }
@@ -76,6 +79,7 @@ fn object(entry: &Entry, now: Timestamp) -> Value {
         "sunset_at": entry.schedule.sunset().map(|moment| moment.to_string()),
         "after_sunset": entry.after_sunset.name(),
         "documentation": entry.documentation,
+        "cost": entry.operation.cost(verdict.mode),
         "successors": successors,
     })
 }

@@ -228,6 +228,6 @@ mod tests {
         assert_eq!(cost("create_user_group_invite_token", Mode::Rewrite), "1, at most 4");
         assert_eq!(cost("create_user_group_invite_token", Mode::Observe), "1");
         assert_eq!(cost("create_user_group_invite_token", Mode::Gone), "0");
-        assert_eq!(cost("list_client_tokens", Mode::Rewrite), "1 + 1 a token, at most 3 + 2 a token");
+        assert_eq!(cost("list_client_tokens", Mode::Rewrite), "1 + 1 a token, at most 2 + 2 a token");
     }
 }

@@ -6,6 +6,7 @@ mod catalogue;
 use std::fmt;
 
 use http::Method;
+use serde::Serialize;
 
 pub use catalogue::builtin;
 
@@ -107,34 +108,34 @@ impl Operation {
     pub fn cost(&self, mode: Mode) -> Cost {
         match (mode, self.rewrite) {
             (Mode::Rewrite, Some(family)) => family.cost(),
-            (Mode::Gone, _) => Cost { usual: 0, most: 0, tokens: 0 },
-            (Mode::Observe | Mode::Rewrite, _) => Cost { usual: 1, most: 1, tokens: 0 },
+            (Mode::Gone, _) => Cost { usual: 0, most: 0, per_token: 0 },
+            (Mode::Observe | Mode::Rewrite, _) => Cost { usual: 1, most: 1, per_token: 0 },
         }
     }
 }
 
 /// How many requests to the backend one call takes, without those sent again and further names where one is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Cost {
     /// In the common case: the names that it takes are known, and nothing confines the caller.
     pub usual: u8,
     /// In the worst case.
     pub most: u8,
-    /// For each token that the caller has, in the common case; at worst twice that.
-    pub tokens: u8,
+    /// For each token that the caller has; at worst twice that.
+    pub per_token: u8,
 }
 
 impl fmt::Display for Cost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.usual)?;
-        if self.tokens > 0 {
-            write!(f, " + {} a token", self.tokens)?;
+        if self.per_token > 0 {
+            write!(f, " + {} a token", self.per_token)?;
         }
         if self.most > self.usual {
             write!(f, ", at most {}", self.most)?;
         }
-        if self.tokens > 0 {
-            write!(f, " + {} a token", 2 * self.tokens)?;
+        if self.per_token > 0 {
+            write!(f, " + {} a token", 2 * self.per_token)?;
         }
         Ok(())
     }
@@ -181,10 +182,10 @@ impl Family {
 
     fn cost(self) -> Cost {
         match self {
-            Family::Invite => Cost { usual: 1, most: 4, tokens: 0 },
-            Family::ClientTokens(ClientTokens::Create) => Cost { usual: 1, most: 3, tokens: 0 },
-            Family::ClientTokens(ClientTokens::List) => Cost { usual: 1, most: 3, tokens: 1 },
-            Family::ClientTokens(ClientTokens::Remove) => Cost { usual: 1, most: 4, tokens: 0 },
+            Family::Invite => Cost { usual: 1, most: 4, per_token: 0 },
+            Family::ClientTokens(ClientTokens::Create) => Cost { usual: 1, most: 3, per_token: 0 },
+            Family::ClientTokens(ClientTokens::List) => Cost { usual: 1, most: 2, per_token: 1 },
+            Family::ClientTokens(ClientTokens::Remove) => Cost { usual: 1, most: 4, per_token: 0 },
         }
     }
 }

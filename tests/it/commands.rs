@@ -119,6 +119,30 @@ fn operations_are_listed_as_json() {
     assert_eq!(rows[0]["phase"], "sunset");
     assert_eq!(rows[0]["mode"], "gone");
     assert_eq!(rows[0]["successors"][0], "POST /api/v3/onezone/user/tokens/named");
+    assert_eq!(rows[0]["cost"]["usual"], 0);
+}
+
+#[test]
+fn all_operations_are_listed_with_mode_phase_successor_and_cost() {
+    let directory = directory_with(CONFIGURATION);
+    let output = duskgate(directory.path(), &["operations", "--config", "c.toml"], &[]);
+    let said = text(&output.stdout);
+    let mut lines = said.lines();
+    let header: Vec<_> = lines.next().unwrap().split_whitespace().collect();
+    assert_eq!(
+        header,
+        ["OPERATION", "PHASE", "MODE", "DEPRECATED", "SUNSET", "METHOD", "PATH", "COST", "SUCCESSOR"]
+    );
+    let lines: Vec<_> = lines.collect();
+    assert_eq!(lines.len(), 21);
+    let of = |id: &str| *lines.iter().find(|line| line.starts_with(&format!("{id} "))).unwrap();
+    for (id, parts) in [
+        ("create_space_group_token", [" rewrite ", " 1, at most 4 ", "create_named_token_for_current_user"]),
+        ("list_client_tokens", [" rewrite ", " 1 + 1 a token, at most 2 + 2 a token ", "list_named_tokens"]),
+        ("get_user_space_alias", [" observe ", " 1 ", " -"]),
+    ] {
+        assert!(parts.iter().all(|part| of(id).contains(part)), "{}", of(id));
+    }
 }
 
 #[test]

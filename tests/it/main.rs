@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy sees only functions marked as tests as tests")]
 
+mod any_call;
 mod commands;
 mod configuration;
 mod dashboards;

@@ -162,7 +162,7 @@ impl<'a> Ask<'a> {
             _ => false,
         };
         if !is_reached {
-            return Ok(answer::pass(answer, path, self.own));
+            return self.refusal(answer, path);
         }
         let allowed = match caveat {
             Caveat::Api(entries) => entries.join(" or "),
@@ -182,14 +182,22 @@ impl<'a> Ask<'a> {
         if answer.status == StatusCode::OK {
             return Ok(instead(answer.headers, reply::unauthorized()));
         }
-        Ok(answer::pass(answer, path, self.own))
+        self.refusal(answer, path)
     }
 
     /// What the backend says if the caller is no user, which all routes of `/user` answer alike.
     pub async fn no_user(&self) -> Result<Option<Response<Body>>, Trouble> {
         let path = self.path("/user");
         let answer = self.get(&path).await?;
-        Ok(answer::says_not_found(&answer).then(|| answer::pass(answer, &path, self.own)))
+        if answer::says_not_found(&answer) { self.refusal(answer, &path).map(Some) } else { Ok(None) }
+    }
+
+    /// The answer to a call of `path` that has to be a refusal, as it is. Success where there can be none is nonsense.
+    pub fn refusal(&self, answer: Answer, path: &str) -> Result<Response<Body>, Trouble> {
+        if answer.status.is_success() {
+            return Err(Trouble::Failed(reply::Failure::BadGateway { cause: None }));
+        }
+        Ok(answer::pass(answer, path, self.own))
     }
 }
 

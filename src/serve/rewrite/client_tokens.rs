@@ -49,7 +49,7 @@ pub(super) async fn answer(
     if ask.caller.is_provider() || ask.is_unclear() && task == ClientTokens::Remove {
         let answer = ask.get(&user).await?;
         if answer.status != StatusCode::OK && !answer::refuses_api_caveat(&answer) {
-            return Ok(answer::pass(answer, &user, ask.own).into());
+            return Ok(ask.refusal(answer, &user)?.into());
         }
     }
     let removed = match task {
@@ -150,7 +150,7 @@ async fn nothing_there(ask: &Ask<'_>) -> Result<Response<Body>, Trouble> {
     if answer.status == StatusCode::OK || answer::refuses_api_caveat(&answer) {
         return Ok(instead(answer.headers, reply::not_found()));
     }
-    Ok(answer::pass(answer, &path, ask.own))
+    ask.refusal(answer, &path)
 }
 
 /// Whether the service may do for the caller what the caller's token is confined to: somebody configured a service token,
@@ -189,7 +189,7 @@ pub(super) async fn or_no_user(ask: &Ask<'_>, answer: Answer, path: &str) -> Res
     {
         return Ok(response.into());
     }
-    Ok(answer::pass(answer, path, ask.own).into())
+    Ok(ask.refusal(answer, path)?.into())
 }
 
 /// All of the tokens.

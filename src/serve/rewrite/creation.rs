@@ -108,7 +108,7 @@ impl<'a> Creator<'a> {
                 return Ok(Gate::Answered(Box::new(reply::unheard().into())));
             }
         };
-        Ok(Gate::Answered(Box::new(self.pass(answer))))
+        Ok(Gate::Answered(Box::new(self.refuse(answer)?)))
     }
 
     /// Asks for a creation that cannot succeed.
@@ -161,15 +161,15 @@ impl<'a> Creator<'a> {
         receiver.await.map_err(|_| internal)?.map_err(Trouble::from)
     }
 
-    /// The backend's answer to a creation, as it is.
-    pub fn pass(&self, answer: Answer) -> Reply {
+    /// The backend's refusal of a creation, as it is.
+    pub fn refuse(&self, answer: Answer) -> Result<Reply, Trouble> {
         // Every name that was tried is taken, which chance alone does not bring about.
         if is_refused_as(&answer, "badValueIdentifierOccupied") {
             let description = "Temporary failure - please try again later.";
             let status = StatusCode::SERVICE_UNAVAILABLE;
-            return reply::onezone(status, "temporaryFailure", description, None).into();
+            return Ok(reply::onezone(status, "temporaryFailure", description, None).into());
         }
-        answer::pass(answer, &self.path(), self.ask.own).into()
+        Ok(self.ask.refusal(answer, &self.path())?.into())
     }
 }
 

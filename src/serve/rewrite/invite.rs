@@ -95,7 +95,7 @@ async fn find_target(
                 let answer = super::ask::with_route(ask.get(&target.path).await?)?;
                 let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
                 if answer.status != StatusCode::OK {
-                    return Ok(Err(answer::pass(answer, &target.path, ask.own).into()));
+                    return Ok(Err(ask.refusal(answer, &target.path)?.into()));
                 }
                 let Some(id) = body["userId"].as_str().filter(|id| is_id(id)) else {
                     return Err(Trouble::Failed(reply::Failure::BadGateway { cause: None }));
@@ -124,7 +124,7 @@ impl Invitation<'_> {
     async fn issue(&self) -> Result<Reply, Trouble> {
         let (name, is_seen) = match self.look_up().await {
             Looked::Settled(answer) => {
-                return Ok(answer::pass(answer, &self.target.named_at, self.ask.own).into());
+                return Ok(self.ask.refusal(answer, &self.target.named_at)?.into());
             }
             Looked::Up { name, is_seen } => (name, is_seen),
         };
@@ -136,8 +136,15 @@ impl Invitation<'_> {
             return Ok(match judgment {
                 Judgment::NoTarget => instead(answer.headers, reply::not_found()).into(),
                 Judgment::NotAllowed => instead(answer.headers, reply::forbidden()).into(),
-                Judgment::Allowed => self.creator.pass(answer),
+                Judgment::Allowed => self.creator.refuse(answer)?,
             });
+        }
+        if is_refused_as(&answer, "badValueName") {
+            // The old route looks at the name last, the newer call first.
+            let (verdict, _leftover) = self.create(None, 0).await?;
+            if !verdict.status.is_success() && !is_refused_as(&verdict, "badValueTooLow") {
+                return self.translate(verdict, is_seen).await;
+            }
         }
         self.translate(answer, is_seen).await
     }
@@ -182,10 +189,10 @@ impl Invitation<'_> {
             let path = &self.target.path;
             let target = self.ask.get(path).await?;
             if answer::says_not_found(&target) {
-                return Ok(answer::pass(target, path, self.ask.own).into());
+                return Ok(self.ask.refusal(target, path)?.into());
             }
         }
-        Ok(self.creator.pass(answer))
+        self.creator.refuse(answer)
     }
 
     /// Asks for the creation, of a token for so many uses.

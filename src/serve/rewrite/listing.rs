@@ -22,35 +22,22 @@ const AT_ONCE: usize = 8;
 pub(super) async fn answer(ask: &Ask<'_>) -> Result<Reply, Trouble> {
     let path = ask.path("/user/tokens/named");
     let list = with_route(ask.get(&path).await?)?;
-    let refusal = if list.status == StatusCode::OK {
-        match read_all(ask, &list, &ask.fields).await? {
-            Read::All(texts) => return Ok(tokens(list.headers, &texts)),
-            Read::Refused(path, answer) => (path, answer),
-        }
-    } else {
-        (path, list)
+    if list.status != StatusCode::OK {
+        return or_no_user(ask, list, &path).await;
+    }
+    let (path, answer) = match read_all(ask, &list, &ask.fields).await? {
+        Read::All(texts) => return Ok(tokens(list.headers, &texts)),
+        Read::Refused(path, answer) => (path, answer),
     };
-    let (path, answer) = refusal;
+    // To the old route the list was one thing, and the caller may have it.
     if answer::refuses_api_caveat(&answer)
         && is_lent_to(ask).await?
-        && let Some(texts) = read_as_service(ask).await?
+        && let Some(fields) = ask.service_fields()
+        && let Read::All(texts) = read_all(ask, &list, &fields).await?
     {
-        return Ok(tokens(answer.headers, &texts));
+        return Ok(tokens(list.headers, &texts));
     }
-    or_no_user(ask, answer, &path).await
-}
-
-async fn read_as_service(ask: &Ask<'_>) -> Result<Option<Vec<String>>, Trouble> {
-    let (Some(fields), Some(user)) = (ask.service_fields(), ask.claimed_user()) else { return Ok(None) };
-    let path = ask.path(&format!("/users/{}/tokens/named", segment(user)));
-    let list = ask.get_with(&path, fields.clone()).await?;
-    if list.status != StatusCode::OK {
-        return Ok(None);
-    }
-    Ok(match read_all(ask, &list, &fields).await? {
-        Read::All(texts) => Some(texts),
-        Read::Refused(..) => None,
-    })
+    Ok(ask.refusal(answer, &path)?.into())
 }
 
 /// What became of reading all tokens.

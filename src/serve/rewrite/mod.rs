@@ -194,10 +194,7 @@ async fn repeat(ask: &Ask<'_>, token: &str) -> Result<Response<Body>, Trouble> {
     if ask::is_proof(&answer) {
         return Ok(handing_over(answer.headers, Body::full(delivery::body(token))));
     }
-    if answer.status.is_success() {
-        return Err(Trouble::Failed(reply::Failure::BadGateway { cause: None }));
-    }
-    Ok(answer::pass(answer, &path, ask.own))
+    ask.refusal(answer, &path)
 }
 
 fn handing_over(headers: HeaderMap, body: Body) -> Response<Body> {

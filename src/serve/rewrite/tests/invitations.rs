@@ -201,7 +201,22 @@ fn registering_for_somebody_else_is_refused_as_by_the_old_route() {
                 403,
             ),
             (vec![(read, Act::Close), (CREATE, refuses(400, "inviteTokenTargetIdInvalid"))], 404),
-            (vec![(read, named("fullName", "O'Neill, Jr")), (CREATE, refuses(400, "badValueName"))], 400),
+            (
+                vec![
+                    (read, named("fullName", "O'Neill, Jr")),
+                    (CREATE, refuses(400, "badValueName")),
+                    (CREATE, refuses(400, "badValueTooLow")),
+                ],
+                400,
+            ),
+            (
+                vec![
+                    (read, named("fullName", "O'Neill, Jr")),
+                    (CREATE, refuses(400, "badValueName")),
+                    (CREATE, refuses(400, "inviteTokenSubjectNotAuthorized")),
+                ],
+                403,
+            ),
         ] {
             let backend = Backend::new(script).await;
             assert_eq!(call_with(&backend, path, &user_token()).await.status(), status);
