@@ -71,7 +71,15 @@ pub(super) const SHAPES: [Shape; 7] = [
     Shape {
         name: "deprecation",
         many: false,
-        keys: &["deprecated_at", "sunset_at", "documentation", "sunset_policy", "mode", "after_sunset"],
+        keys: &[
+            "deprecated_at",
+            "sunset_at",
+            "documentation",
+            "sunset_policy",
+            "mode",
+            "fallback",
+            "after_sunset",
+        ],
         later: &["warning"],
     },
 ];

@@ -101,6 +101,7 @@ struct Defaults {
     documentation: Placed<String>,
     sunset_policy: Option<String>,
     mode: Mode,
+    fallback: Vec<Mode>,
     after_sunset: AfterSunset,
 }
 
@@ -113,6 +114,12 @@ impl Defaults {
         let sunset_at = section.moment("sunset_at");
         refuse_early_sunset(section, deprecated_at.as_ref(), sunset_at.as_ref());
         let documentation = |node: &_| section.parse_node(node, LINK, &link);
+        let of_mode = section.or_default(
+            "mode",
+            Mode::Rewrite,
+            |node| section.parse_node(node, MODE, &mode),
+            show_mode,
+        );
         Defaults {
             deprecated_at,
             sunset_at,
@@ -125,9 +132,8 @@ impl Defaults {
             sunset_policy: section
                 .parse("sunset_policy", LINK, link, |link| quote(link))
                 .map(|link| link.value),
-            mode: section
-                .or_default("mode", Mode::Rewrite, |node| section.parse_node(node, MODE, &mode), show_mode)
-                .value,
+            fallback: fallback(section, (!section.mistaken("mode")).then_some(of_mode.value)),
+            mode: of_mode.value,
             after_sunset: section.choice("after_sunset", &AFTER_SUNSET, AfterSunset::Gone),
         }
     }
@@ -135,9 +141,10 @@ impl Defaults {
     fn choose(&self, operation: Operation, builtin: bool) -> Chosen {
         // The default documents Onezone's operations only.
         let documented = builtin || self.documentation.place != Place::Default;
+        let mode = if operation.can(self.mode) { self.mode } else { Mode::Observe };
         Chosen {
-            mode: if operation.can(self.mode) { self.mode } else { Mode::Observe },
-            fallback: Vec::new(),
+            mode,
+            fallback: self.fallback_of(mode),
             deprecated_at: self.deprecated_at.as_ref().map_or(Timestamp::UNIX_EPOCH, |moment| moment.value),
             sunset_at: self.sunset_at.as_ref().map(|moment| moment.value),
             after_sunset: self.after_sunset,
@@ -145,6 +152,13 @@ impl Defaults {
             sunset_policy: self.sunset_policy.as_ref().map(|link| link.replace("{operation}", &operation.id)),
             operation,
         }
+    }
+}
+
+impl Defaults {
+    /// Only what is rewritten can fall back.
+    fn fallback_of(&self, mode: Mode) -> Vec<Mode> {
+        if mode == Mode::Rewrite { self.fallback.clone() } else { Vec::new() }
     }
 }
 
@@ -239,7 +253,8 @@ fn override_with(section: &Section<'_>, defaults: &Defaults, one: &mut Chosen) {
             section.mistake("mode", &mode.place, message);
         }
     }
-    one.fallback = fallback(section, (!section.mistaken("mode")).then_some(one.mode));
+    let own_fallback = fallback(section, (!section.mistaken("mode")).then_some(one.mode));
+    one.fallback = if section.has("fallback") { own_fallback } else { defaults.fallback_of(one.mode) };
     let own = Template::parse(&one.operation.template);
     let successor = |text: &str| successor(text, own.as_ref().ok());
     let expected =

@@ -57,6 +57,21 @@ fn the_mode_holds_for_each_operation_that_can_be_served_that_way() {
 }
 
 #[test]
+fn the_fallback_holds_for_each_operation_that_is_rewritten_and_says_no_other() {
+    let own = "[[operation]]\nid = \"create_child_group_token\"\nfallback = []\n\
+               [[operation]]\nid = \"list_client_tokens\"\nmode = \"observe\"\n";
+    let config = read(&whole("", &format!("fallback = [\"observe\"]\n{own}")), &[]).unwrap();
+    let fallback = |id: &str| {
+        let entry = config.book.entries.iter().find(|entry| entry.operation.id == id);
+        entry.unwrap().fallback.clone()
+    };
+    assert_eq!(fallback("create_user_group_invite_token"), [Mode::Observe]);
+    for id in ["create_child_group_token", "list_client_tokens", "get_user_space_alias"] {
+        assert_eq!(fallback(id), [], "{id}");
+    }
+}
+
+#[test]
 fn unknown_keys_are_named_with_their_place_and_the_nearest_known_key() {
     check(&[
         (
@@ -73,8 +88,10 @@ fn unknown_keys_are_named_with_their_place_and_the_nearest_known_key() {
         ),
         (&whole("[upstreams]", ""), &["c.toml:1:2: upstreams: unknown key, the nearest is \"upstream\""]),
         (
-            &whole("", "fallback = []"),
-            &["c.toml:6:1: deprecation.fallback: unknown key, the nearest is \"fallback\" in [[operation]]"],
+            &whole("", "successor = []"),
+            &[
+                "c.toml:6:1: deprecation.successor: unknown key, the nearest is \"successor\" in [[operation]]",
+            ],
         ),
         (
             &whole("[log]\n\"fo rmat\" = \"x\"", ""),
