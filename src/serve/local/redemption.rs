@@ -2,7 +2,7 @@
 //! Pure, so that `tests.rs` can walk every interleaving of several redemptions with crashes, lost answers and late
 //! messages against this very code. It knows no HTTP, no SQL and no time; who performs the actions is a loop:
 //!
-//! ```ignore
+//! ```text
 //! let (mut redemption, mut action) = Redemption::by_caller();
 //! loop {
 //!     match action {
