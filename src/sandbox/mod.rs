@@ -121,6 +121,11 @@ impl Sandbox {
         store.tokens.iter().map(|(id, record)| record.to_json(&store.domain, id)).collect()
     }
 
+    /// The ids of all named tokens that exist now.
+    pub fn token_ids(&self) -> Vec<String> {
+        locked(&self.onezone.store).tokens.keys().cloned().collect()
+    }
+
     /// The document that `duskgate sandbox` prints.
     pub fn to_json(&self) -> Value {
         self.fixture.to_json(&self.url)

@@ -1,6 +1,6 @@
 //! The routing table against a second, plainly written model of Onezone's path rules (contract, section 2).
 
-mod model;
+pub mod model;
 
 use duskgate::operation::{self, Operation};
 use duskgate::route::{Found, Table};

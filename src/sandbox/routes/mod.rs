@@ -106,12 +106,13 @@ const LEGACY: [&str; 7] = [
 pub fn find(edition: Edition, segments: &[Cow<'_, [u8]>]) -> Option<Found> {
     let mut found: Option<(&'static str, Found)> = None;
     let tables = [plain::ROWS].into_iter().chain(collections::ROWS);
-    for row in tables.flatten().filter(|row| row.is_in(edition)) {
+    for row in tables.flatten() {
         match &mut found {
             Some((path, found)) if *path == row.path => found.rows.push(row),
             Some(_) => {}
             None => {
-                found = matched(row.path, segments).map(|ids| (row.path, Found { rows: vec![row], ids }));
+                let ids = matched(row.path, segments).filter(|_| row.is_in(edition));
+                found = ids.map(|ids| (row.path, Found { rows: vec![row], ids }));
             }
         }
     }

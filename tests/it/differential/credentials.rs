@@ -2,8 +2,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use duskgate::operation::Entity;
 use duskgate::sandbox::Fixture;
 use duskgate::token::{Caveat, Filter, Identifier, Interface, Persistence, Subject, Token, Type};
+use http::Method;
+
+use super::rows::Row;
 
 /// Header fields that present credentials.
 #[derive(Clone, Debug)]
@@ -14,25 +18,99 @@ pub struct Credential {
 }
 
 /// Tokens that each sandbox has to make itself, by the key that stands for them.
-pub const OWN: [&str; 6] = ["identity", "invite", "revoked", "deleted", "temporary", "service-identity"];
+pub const OWN: [&str; 9] = [
+    "identity",
+    "invite",
+    "revoked",
+    "deleted",
+    "temporary",
+    "service-identity",
+    "spare",
+    "ben's",
+    "Cracow's",
+];
+
+/// Texts that name a token of the sandbox's own making in a path, or seem to (contract, section 7.5).
+pub const DELETABLE: [&str; 16] = [
+    "spare",
+    "spare, confined",
+    "spare, confined in vain",
+    "spare, tampered with",
+    "spare, of a session",
+    "spare, of ben",
+    "spare, of a Oneprovider",
+    "spare, from elsewhere",
+    "spare, as an identity",
+    "spare, of the first version",
+    "identity",
+    "invite",
+    "revoked",
+    "deleted",
+    "ben's",
+    "Cracow's",
+];
+
+/// The same without the restrictions of who may not be named by a constant: what is made of the tokens above.
+pub fn derived(fixture: &Fixture, spare: &str) -> Vec<(&'static str, String)> {
+    let token = Token::parse(spare).unwrap();
+    let changed = |change: &dyn Fn(&mut Token)| {
+        let mut token = token.clone();
+        change(&mut token);
+        token.serialize()
+    };
+    let time = |valid_until| confined(spare, &[Caveat::Time { valid_until }]);
+    let anna = fixture.user("anna");
+    let ours = format!("ozw/delete/user.{}.client_token,{spare}:private", anna.id);
+    let first = Identifier { version: 1, subject: None, kind: Type::ACCESS, ..token.id.clone() };
+    vec![
+        ("spare, confined", time(4_000_000_000)),
+        ("spare, confined in vain", time(1_500_000_000)),
+        ("spare, tampered with", tampered(spare)),
+        ("spare, of a session", of_session(spare)),
+        (
+            "spare, of ben",
+            changed(&|token| token.id.subject = Some(Subject::User(fixture.user("ben").id.clone()))),
+        ),
+        (
+            "spare, of a Oneprovider",
+            changed(&|token| {
+                token.id.subject = Some(Subject::Provider(fixture.provider("Cracow").id.clone()))
+            }),
+        ),
+        ("spare, from elsewhere", changed(&|token| token.location = "elsewhere.example.com".to_owned())),
+        ("spare, as an identity", changed(&|token| token.id.kind = Type::Identity)),
+        ("spare, of the first version", changed(&|token| token.id = first.clone())),
+        ("anna for spare alone", confined(&anna.token, &[Caveat::Api(vec![ours])])),
+    ]
+}
 
 impl Credential {
     pub fn none() -> Self {
         Credential { name: "nobody".to_owned(), fields: Vec::new() }
     }
 
-    pub fn of(fixture: &Fixture, username: &str) -> Self {
-        one(username, "X-Auth-Token", &fixture.user(username).token)
+    /// A user's or a Oneprovider's by name, nobody's, or garbage.
+    pub fn of(fixture: &Fixture, name: &str) -> Self {
+        match name {
+            "nobody" => Credential::none(),
+            "garbage" => Credential::garbage(),
+            _ => one(name, "X-Auth-Token", &token_of(fixture, name).1),
+        }
+    }
+
+    /// A token of the sandbox's own making.
+    pub fn own(key: &str) -> Self {
+        one(&format!("a token: {key}"), "X-Auth-Token", &format!("{{{key}}}"))
     }
 
     pub fn garbage() -> Self {
         one("garbage", "X-Auth-Token", "garbage")
     }
 
-    /// A user's token with caveats added.
-    pub fn confined(fixture: &Fixture, username: &str, name: &str, caveats: &[Caveat]) -> Self {
-        let token = confined(&fixture.user(username).token, caveats);
-        one(&format!("{username} confined to {name}"), "X-Auth-Token", &token)
+    /// Somebody's token with caveats added.
+    pub fn confined(fixture: &Fixture, who: &str, name: &str, caveats: &[Caveat]) -> Self {
+        let token = confined(&token_of(fixture, who).1, caveats);
+        one(&format!("{who} confined to {name}"), "X-Auth-Token", &token)
     }
 
     fn and(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -52,6 +130,14 @@ fn confined(token: &str, caveats: &[Caveat]) -> String {
 
 fn basic(username: &str, password: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{username}:{password}")))
+}
+
+/// The id and the token of a user or a Oneprovider.
+pub fn token_of(fixture: &Fixture, name: &str) -> (String, String) {
+    match fixture.users.iter().find(|user| user.username == name) {
+        Some(user) => (user.id.clone(), user.token.clone()),
+        None => (fixture.provider(name).id.clone(), fixture.provider(name).token.clone()),
+    }
 }
 
 /// Everybody in the fixture, and nobody.
@@ -125,8 +211,7 @@ pub fn forms(fixture: &Fixture) -> Vec<Credential> {
         one("nobody with a bad service token", "X-Onedata-Service-Token", "garbage"),
         one("a service token", "X-Auth-Token", anna).and("X-Onedata-Service-Token", format!("opw-{cracow}")),
     ];
-    let own = |key: &str| one(&format!("a token: {key}"), "X-Auth-Token", &format!("{{{key}}}"));
-    forms.extend(OWN.map(own));
+    forms.extend(OWN.map(Credential::own));
     let cases = caveats(fixture);
     forms.extend(cases.iter().map(|(name, caveats)| Credential::confined(fixture, "anna", name, caveats)));
     let for_service = confined(anna, &[Caveat::Service(vec!["opw-*".to_owned()])]);
@@ -176,53 +261,79 @@ fn caveats(fixture: &Fixture) -> Vec<(&'static str, Vec<Caveat>)> {
     ]
 }
 
-/// Lists of api caveats, with `{id}` for the group's id and `{own}` for the caller's.
-pub const API: &[(&str, &[&[&str]])] = &[
+/// Lists of api caveats. `{verb}` is what is done, `{old}` the old route's resource without its scope, `{aspect}` its last
+/// part, `{any}` the same of anything, `{new}` that of the newer call.
+const API: &[(&str, &[&[&str]])] = &[
     ("everything", &[&["all/all/*.*.*:*"]]),
     ("everything, in stars", &[&["*/*/*.*.*:*"]]),
-    ("the old route", &[&["ozw/create/group.{id}.invite_user_token:private"]]),
-    ("the old route of any group", &[&["ozw/create/group.*.invite_user_token:private"]]),
+    ("the old route", &[&["ozw/{verb}/{old}:private"]]),
+    ("the old route of anything", &[&["ozw/{verb}/{any}:private"]]),
     ("tokens", &[&["ozw/all/token.*.*:*"]]),
-    ("creating tokens", &[&["ozw/create/token.null.user_named_token,{own}:private"]]),
+    ("the newer call", &[&["ozw/{verb}/{new}:private"]]),
     ("creating another's tokens", &[&["ozw/create/token.null.user_named_token,x:private"]]),
-    (
-        "both",
-        &[&[
-            "ozw/create/group.{id}.invite_user_token:private",
-            "ozw/create/token.null.user_named_token,{own}:private",
-        ]],
-    ),
-    ("both, without a scope", &[&["ozw/create/group.{id}.invite_user_token", "ozw/create/token.null.*"]]),
-    ("both, of any service", &[&["all/create/group.{id}.*:*", "all/create/token.*.user_named_token,*:*"]]),
-    ("both and reading", &[&["ozw/create/*.*.*:*", "ozw/get/group.{id}.instance:*"]]),
-    ("another group", &[&["ozw/create/group.other.invite_user_token:private", "ozw/all/token.*.*:*"]]),
-    ("inviting groups", &[&["ozw/create/group.{id}.invite_group_token:private", "ozw/all/token.*.*:*"]]),
+    ("both", &[&["ozw/{verb}/{old}:private", "ozw/{verb}/{new}:private"]]),
+    ("both, without a scope", &[&["ozw/{verb}/{old}", "ozw/{verb}/token.*.*"]]),
+    ("both, of any service", &[&["all/{verb}/{kind}.{id}.*:*", "all/{verb}/{new}:*"]]),
+    ("both and reading", &[&["ozw/{verb}/*.*.*:*", "ozw/get/{kind}.{id}.instance:*"]]),
+    ("another place", &[&["ozw/{verb}/{kind}.other.{aspect}:private", "ozw/all/token.*.*:*"]]),
+    ("another aspect", &[&["ozw/{verb}/{kind}.{id}.invite_nobody_token:private", "ozw/all/token.*.*:*"]]),
+    ("the newer call and each token", &[&["ozw/{verb}/{new}:private", "ozw/get/token.*.instance:private"]]),
     ("reading", &[&["ozw/get/*.*.*:*"]]),
     ("another service", &[&["opw/all/*.*.*:*"]]),
     ("the public scope", &[&["ozw/all/*.*.*:public"]]),
     ("nothing at all", &[&["ozw/delete/space.x.instance:private"]]),
-    ("two that agree", &[&["all/all/*.*.*:*"], &["ozw/create/*.*.*:*"]]),
-    ("two that do not", &[&["ozw/create/group.{id}.*:*"], &["ozw/create/token.*.*:*"]]),
+    ("two that agree", &[&["all/all/*.*.*:*"], &["ozw/{verb}/*.*.*:*"]]),
+    ("two that do not", &[&["ozw/{verb}/{kind}.{id}.*:*"], &["ozw/{verb}/token.*.*:*"]]),
     ("two, the second too narrow", &[&["all/all/*.*.*:*"], &["ozw/all/token.*.*:*"]]),
 ];
 
-/// A user's token confined to each of the api caveats.
-pub fn api(fixture: &Fixture, username: &str, group: &str) -> Vec<Credential> {
-    let filled = |entry: &str| entry.replace("{id}", group).replace("{own}", &fixture.user(username).id);
+/// Somebody's token confined to each of the api caveats, for calls about this id.
+pub fn api(fixture: &Fixture, row: &Row, who: &str, id: &str) -> Vec<Credential> {
+    let operation = &row.operation;
+    let own = token_of(fixture, who).0;
+    let (kind, id, aspect) = match &operation.resource {
+        Some(resource) => {
+            let of_caller = resource.entity == Entity::Caller;
+            let parameter = resource.parameter.as_ref().map(|_| format!(",{id}")).unwrap_or_default();
+            let aspect = format!("{}{parameter}", resource.aspect);
+            (resource.kind.as_str(), if of_caller { own.as_str() } else { id }, aspect)
+        }
+        None => ("user", own.as_str(), "space_alias".to_owned()),
+    };
+    let verb = match operation.method {
+        Method::GET => "get",
+        Method::DELETE => "delete",
+        Method::PATCH => "update",
+        _ => "create",
+    };
+    let subject = if fixture.users.iter().any(|user| user.id == own) { "user" } else { "provider" };
+    let new = match verb {
+        "get" => format!("token.null.user_named_tokens,{own}"),
+        "delete" => "token.*.instance".to_owned(),
+        _ => format!("token.null.{subject}_named_token,{own}"),
+    };
+    let filled = |entry: &str| {
+        entry
+            .replace("{verb}", verb)
+            .replace("{old}", &format!("{kind}.{id}.{aspect}"))
+            .replace("{any}", &format!("{kind}.*.{aspect}"))
+            .replace("{new}", &new)
+            .replace("{kind}", kind)
+            .replace("{id}", id)
+            .replace("{aspect}", &aspect)
+    };
     let caveat = |entries: &&[&str]| Caveat::Api(entries.iter().map(|entry| filled(entry)).collect());
     let confined = |(name, lists): &(&str, &[&[&str]])| {
         let caveats: Vec<_> = lists.iter().map(caveat).collect();
-        Credential::confined(fixture, username, name, &caveats)
+        Credential::confined(fixture, who, name, &caveats)
     };
     API.iter().map(confined).collect()
 }
 
-/// The last character of the signature changed.
+/// The same with the signature of another secret.
 fn tampered(token: &str) -> String {
-    let mut bytes = Token::parse(token).unwrap().serialize().into_bytes();
-    let place = bytes.len() - 4;
-    bytes[place] = if bytes[place] == b'A' { b'B' } else { b'A' };
-    String::from_utf8(bytes).unwrap()
+    let Token { location, id, caveats, .. } = Token::parse(token).unwrap();
+    Token::mint(&location, id, caveats, b"another secret").unwrap().serialize()
 }
 
 fn of_session(token: &str) -> String {

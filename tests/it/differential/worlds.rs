@@ -1,4 +1,4 @@
-//! The same world three times: a Onezone that has the old route, and two without it behind Duskgate, one where Duskgate
+//! The same world three times: a Onezone that has the old routes, and two without them behind Duskgate, one where Duskgate
 //! holds a service token and remembers names, one where it has neither.
 
 use std::collections::{BTreeMap, HashSet};
@@ -6,11 +6,12 @@ use std::net::SocketAddr;
 
 use duskgate::clock::Clock;
 use duskgate::sandbox::{self, Sandbox, Settings};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::cases::Case;
-use super::credentials::OWN;
-use crate::support::http::{Request, ask};
+use super::credentials::{self, OWN};
+use crate::support::http::{Request, Response, ask};
 use crate::support::proxy::{Proxy, Setup};
 
 /// An Onezone, and where to call it.
@@ -19,22 +20,24 @@ pub struct World {
     /// In front of it, if there is one.
     pub proxy: Option<Proxy>,
     pub has_service_token: bool,
-    /// What stands for the keys of [`OWN`].
+    /// What time it is there.
+    pub now: i64,
+    /// What stands for the keys of [`OWN`] and for what is made of those.
     tokens: BTreeMap<&'static str, String>,
-    /// The ids of the tokens that there are between the cases.
-    ids: HashSet<String>,
+    /// The names of the tokens that there are between the cases, by id.
+    names: BTreeMap<String, String>,
 }
 
 impl World {
-    /// A Onezone that has the old route, called directly.
-    pub async fn old() -> Self {
-        World::of(start(true).await, None, false).await
+    /// A Onezone that has the old routes, called directly.
+    pub async fn old(now: Timestamp) -> Self {
+        World::of(start(true, now).await, None, false, now).await
     }
 
-    /// A Onezone without the old route, behind Duskgate.
-    pub async fn new(has_service_token: bool) -> Self {
-        let sandbox = start(false).await;
-        let service = sandbox.fixture.user("service").token.clone();
+    /// A Onezone without the old routes, behind Duskgate.
+    pub async fn new(has_service_token: bool, now: Timestamp) -> Self {
+        let sandbox = start(false, now).await;
+        let service = sandbox.fixture.user("admin").token.clone();
         let setup = Setup {
             backend: &sandbox.url,
             service_token: has_service_token.then_some(service.as_str()),
@@ -46,24 +49,56 @@ impl World {
             ..Setup::default()
         };
         let proxy = Proxy::with(setup).await;
-        World::of(sandbox, Some(proxy), has_service_token).await
+        World::of(sandbox, Some(proxy), has_service_token, now).await
     }
 
-    async fn of(sandbox: Sandbox, proxy: Option<Proxy>, has_service_token: bool) -> Self {
-        let tokens = make_tokens(&sandbox).await;
-        sandbox.take_requests();
-        let ids = sandbox.tokens().iter().map(id_of).collect();
-        World { sandbox, proxy, has_service_token, tokens, ids }
+    async fn of(sandbox: Sandbox, proxy: Option<Proxy>, has_service_token: bool, now: Timestamp) -> Self {
+        let (now, tokens, names) = (now.as_second(), BTreeMap::new(), BTreeMap::new());
+        let mut world = World { sandbox, proxy, has_service_token, now, tokens, names };
+        world.make(&OWN).await;
+        world
     }
 
-    /// Whether this token was there before any case.
-    pub fn begins_with(&self, token: &Value) -> bool {
-        self.ids.contains(&id_of(token))
+    /// Makes these tokens, anew if they were there before.
+    async fn make(&mut self, keys: &[&'static str]) {
+        for key in keys {
+            let text = make_token(&self.sandbox, key, self.now).await;
+            self.tokens.insert(key, text);
+        }
+        self.tokens.extend(credentials::derived(&self.sandbox.fixture, &self.tokens["spare"]));
+        let tokens = self.sandbox.tokens();
+        let pair = |token: &Value| (text(token, "id"), text(token, "name"));
+        self.names = tokens.iter().map(pair).collect();
+        self.sandbox.take_requests();
     }
 
-    /// How many such tokens there are.
-    pub fn tokens_at_first(&self) -> usize {
-        self.ids.len()
+    /// The tokens that were made since the last case, as `GET /tokens/named/{id}` shows them, and the names of those that
+    /// are gone. Everything is put back.
+    pub async fn changes(&mut self) -> (Vec<Value>, Vec<String>) {
+        let there: HashSet<_> = self.sandbox.token_ids().into_iter().collect();
+        let gone: Vec<_> = self.names.iter().filter(|(id, _)| !there.contains(*id)).collect();
+        let gone: Vec<_> = gone.into_iter().map(|(_, name)| name.clone()).collect();
+        let mut created = Vec::new();
+        if there.len() + gone.len() > self.names.len() {
+            created = self.sandbox.tokens();
+            created.retain(|token| !self.names.contains_key(&text(token, "id")));
+            for token in &created {
+                let path = format!("/tokens/named/{}", text(token, "id"));
+                call(&self.sandbox, "admin", "DELETE", &path, &json!({})).await;
+            }
+        }
+        let again: Vec<_> =
+            OWN.into_iter().filter(|key| gone.iter().any(|name| name == name_of(key))).collect();
+        assert_eq!(again.len(), gone.len(), "gone, and not to be made again: {gone:?}");
+        if !again.is_empty() {
+            self.make(&again).await;
+        }
+        (created, gone)
+    }
+
+    /// The most tokens that anybody has between the cases.
+    pub fn tokens_at_most(&self) -> usize {
+        self.names.len()
     }
 
     /// Where callers call.
@@ -71,17 +106,39 @@ impl World {
         self.proxy.as_ref().map_or(self.sandbox.address, |proxy| proxy.address)
     }
 
-    /// The case's request, with credentials of this world.
+    /// The case's request, with tokens of this world.
     pub fn request(&self, case: &Case) -> Request {
+        let filled = |text: &str| {
+            let mut filled = text.to_owned();
+            if text.contains('{') {
+                for (key, token) in &self.tokens {
+                    filled = filled.replace(&format!("{{{key}}}"), token);
+                }
+            }
+            filled
+        };
         let mut request = case.request.clone();
-        let fields = case.credential.fields.iter().map(|(name, value)| {
-            let filled =
-                |value: String, (key, token): (&&str, &String)| value.replace(&format!("{{{key}}}"), token);
-            ((*name).to_owned(), self.tokens.iter().fold(value.clone(), filled))
-        });
+        request.target = filled(&request.target);
+        let fields = case.credential.fields.iter().map(|(name, value)| ((*name).to_owned(), filled(value)));
         // Behind `Host`, before what is sent along.
         request.headers.splice(1..1, fields);
         request
+    }
+
+    /// Puts the keys in the place of tokens of this world that an error repeats.
+    pub fn unfill(&self, response: &mut Response) {
+        if response.status < 400 || !response.body.windows(3).any(|part| part == b"MDA") {
+            return;
+        }
+        let mut text = response.text();
+        let length = text.len();
+        for (key, token) in &self.tokens {
+            text = text.replace(token, &format!("{{{key}}}"));
+        }
+        if text.len() != length {
+            response.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("content-length"));
+            response.body = text.into_bytes();
+        }
     }
 
     pub async fn stop(self) {
@@ -91,45 +148,53 @@ impl World {
     }
 }
 
-async fn start(legacy: bool) -> Sandbox {
-    let clock = Clock::Fixed("2026-11-24T08:00:00Z".parse().expect("a moment"));
-    sandbox::start(Settings { legacy, clock, ..Settings::default() }).await.expect("a free port")
+async fn start(legacy: bool, now: Timestamp) -> Sandbox {
+    sandbox::start(Settings { legacy, clock: Clock::Fixed(now), ..Settings::default() })
+        .await
+        .expect("a free port")
 }
 
-async fn make_tokens(sandbox: &Sandbox) -> BTreeMap<&'static str, String> {
+/// Names may not contain quotes.
+fn name_of(key: &str) -> &str {
+    key.trim_end_matches("'s")
+}
+
+async fn make_token(sandbox: &Sandbox, key: &str, now: i64) -> String {
     let group = &sandbox.fixture.group("developers").id;
-    let mut tokens = BTreeMap::new();
-    for key in OWN {
-        let body = match key {
-            "identity" | "service-identity" => json!({ "name": key, "type": { "identityToken": {} } }),
-            "invite" => json!({
-                "name": key, "type": { "inviteToken": { "inviteType": "userJoinGroup", "groupId": group } },
-            }),
-            "temporary" => json!({ "caveats": [{ "type": "time", "validUntil": 1_796_000_000_i64 }] }),
-            _ => json!({ "name": key }),
-        };
-        let kind = if key == "temporary" { "temporary" } else { "named" };
-        let owner = if key == "service-identity" { "ben" } else { "anna" };
-        let created = call(sandbox, owner, "POST", &format!("/user/tokens/{kind}"), &body).await;
-        let path = format!("/tokens/named/{}", created["tokenId"].as_str().unwrap_or_default());
-        match key {
-            "revoked" => drop(call(sandbox, owner, "PATCH", &path, &json!({ "revoked": true })).await),
-            "deleted" => drop(call(sandbox, owner, "DELETE", &path, &json!({})).await),
-            _ => {}
-        }
-        tokens.insert(key, created["token"].as_str().expect("a token").to_owned());
+    let name = name_of(key);
+    let body = match key {
+        "identity" | "service-identity" => json!({ "name": name, "type": { "identityToken": {} } }),
+        "invite" => json!({
+            "name": name, "type": { "inviteToken": { "inviteType": "userJoinGroup", "groupId": group } },
+        }),
+        "temporary" => json!({ "caveats": [{ "type": "time", "validUntil": now + 86_400 }] }),
+        _ => json!({ "name": name }),
+    };
+    let kind = if key == "temporary" { "temporary" } else { "named" };
+    let (owner, whose) = match key {
+        "service-identity" | "ben's" => ("ben", "user"),
+        "Cracow's" => ("Cracow", "provider"),
+        _ => ("anna", "user"),
+    };
+    let created = call(sandbox, owner, "POST", &format!("/{whose}/tokens/{kind}"), &body).await;
+    let path = format!("/tokens/named/{}", created["tokenId"].as_str().unwrap_or_default());
+    match key {
+        "revoked" => drop(call(sandbox, owner, "PATCH", &path, &json!({ "revoked": true })).await),
+        "deleted" => drop(call(sandbox, owner, "DELETE", &path, &json!({})).await),
+        _ => {}
     }
-    tokens
+    text(&created, "token")
 }
 
 /// Calls a path under the API's base, directly.
 pub async fn call(sandbox: &Sandbox, who: &str, method: &str, path: &str, body: &Value) -> Value {
     let request = Request::new(method, &format!("/api/v3/onezone{path}"));
-    let response = ask(sandbox.address, &request.token(&sandbox.fixture.user(who).token).json(body)).await;
+    let token = credentials::token_of(&sandbox.fixture, who).1;
+    let response = ask(sandbox.address, &request.token(&token).json(body)).await;
     assert!((200..300).contains(&response.status), "{method} {path}: {response:?}");
     serde_json::from_slice(&response.body).unwrap_or_default()
 }
 
-fn id_of(token: &Value) -> String {
-    token["id"].as_str().expect("an id").to_owned()
+fn text(value: &Value, key: &str) -> String {
+    value[key].as_str().expect("a text").to_owned()
 }
