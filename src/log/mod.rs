@@ -181,12 +181,13 @@ impl AccessLog {
         }
         let format = lock(&self.0.settings).format;
         let peer = request.peer.to_string();
+        let path = line::without_tokens(request.path);
         self.0.append(
             format,
             request.at,
             &[
                 ("method", Value::Text(request.method.as_str())),
-                ("path", Value::Text(request.path)),
+                ("path", Value::Text(&path)),
                 ("status", Value::Number(request.status.into())),
                 ("duration", Value::Seconds(request.duration)),
                 ("peer", Value::Text(&peer)),

@@ -6,7 +6,8 @@ mod catalogue;
 use std::fmt;
 
 use http::Method;
-use serde::Serialize;
+use serde::ser::SerializeStruct as _;
+use serde::{Serialize, Serializer};
 
 pub use catalogue::builtin;
 
@@ -115,7 +116,7 @@ impl Operation {
 }
 
 /// How many requests to the backend one call takes, without those sent again and further names where one is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cost {
     /// In the common case: the names that it takes are known, and nothing confines the caller.
     pub usual: u8,
@@ -123,6 +124,17 @@ pub struct Cost {
     pub most: u8,
     /// For each token that the caller has; at worst twice that.
     pub per_token: u8,
+}
+
+impl Serialize for Cost {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut cost = serializer.serialize_struct("Cost", 4)?;
+        cost.serialize_field("usual", &self.usual)?;
+        cost.serialize_field("most", &self.most)?;
+        cost.serialize_field("per_token", &self.per_token)?;
+        cost.serialize_field("most_per_token", &(2 * self.per_token))?;
+        cost.end()
+    }
 }
 
 impl fmt::Display for Cost {

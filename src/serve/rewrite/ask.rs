@@ -133,6 +133,21 @@ impl<'a> Ask<'a> {
         Ok((path, answer))
     }
 
+    /// What the backend says where it cannot answer as `Accept` asks (contract, section 3): 406, or 400 without an error.
+    /// Not asked where plain JSON is among what is asked for.
+    pub async fn refuse_accept(&self) -> Result<Option<Response<Body>>, Trouble> {
+        let mut accepted = self.fields.get_all(ACCEPT).iter();
+        let is_plain = |value: &HeaderValue| [&b"*/*"[..], b"application/json"].contains(&value.as_bytes());
+        if accepted.all(is_plain) {
+            return Ok(None);
+        }
+        let path = self.path("/health");
+        let answer = self.get(&path).await?;
+        let is_unreadable = answer.status == StatusCode::BAD_REQUEST && answer::error(&answer).is_null();
+        let is_refused = answer.status == StatusCode::NOT_ACCEPTABLE || is_unreadable;
+        Ok(is_refused.then(|| answer::pass(answer, &path, self.own)))
+    }
+
     /// The first api caveat of the presented token that does not allow the old route. `user` is the caller's id.
     pub fn unmatched_caveat(&self, user: Option<&str>) -> Option<&'a Caveat> {
         let resource = self.operation.resource.as_ref()?;

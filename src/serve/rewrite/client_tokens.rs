@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::answer::{self, error, instead};
-use super::ask::{Ask, JSON, Reply, Trouble, is_id, is_proof, segment, with_route};
+use super::ask::{Ask, JSON, Reply, Trouble, is_id, is_proof, is_refused_as, segment, with_route};
 use super::creation::{Creator, Gate, made};
 use super::listing;
 use super::payload::Payload;
@@ -90,6 +90,9 @@ async fn create(ask: &Ask<'_>, now: Timestamp) -> Result<Reply, Trouble> {
     {
         return made(answer, leftover);
     }
+    if is_refused_as(&answer, "badValueIdentifierOccupied") {
+        return creator.refuse(answer);
+    }
     or_no_user(ask, answer, &creator.path()).await
 }
 
@@ -128,6 +131,9 @@ async fn remove(ask: &Ask<'_>, id: &str) -> Result<Response<Body>, Trouble> {
                 return Ok(answer::pass(removed, &path, ask.own));
             }
         }
+    }
+    if answer.status.is_success() && answer.status != StatusCode::NO_CONTENT {
+        return Err(Trouble::Failed(reply::Failure::BadGateway { cause: None }));
     }
     Ok(answer::pass(answer, &path, ask.own))
 }

@@ -192,6 +192,9 @@ fn deliver(reply: Reply, place: Option<Place>) -> Response<Body> {
 async fn repeat(ask: &Ask<'_>, token: &str) -> Result<Response<Body>, Trouble> {
     let (path, answer) = ask.prove().await?;
     if ask::is_proof(&answer) {
+        if let Some(refusal) = ask.refuse_accept().await? {
+            return Ok(refusal);
+        }
         return Ok(handing_over(answer.headers, Body::full(delivery::body(token))));
     }
     ask.refusal(answer, &path)
