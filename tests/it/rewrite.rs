@@ -99,6 +99,35 @@ async fn a_clash_of_names_is_never_seen() {
 }
 
 #[tokio::test]
+async fn a_caller_never_sees_that_names_are_taken() {
+    let onezone = onezone().await;
+    let proxy = proxy(&onezone.url).await;
+    let token = &onezone.fixture.user("anna").token;
+    let access_token = Request::new("POST", "/api/v3/onezone/user/client_tokens").token(token);
+    for request in [invite(&onezone, "anna", "developers"), access_token] {
+        onezone.occupy_next_names(5);
+        let response = ask(proxy.address, &request).await;
+        assert_eq!((response.status, error_of(&response)["id"].as_str()), (503, Some("temporaryFailure")));
+    }
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn a_repeat_is_refused_for_its_accept_as_the_first_call_would_be() {
+    let onezone = onezone().await;
+    let proxy = proxy(&onezone.url).await;
+    let call = || invite(&onezone, "anna", "developers").header("Idempotency-Key", "once");
+    let first = ask(proxy.address, &call()).await;
+    assert_eq!(first.status, 200);
+    for (accept, status) in [("text/html", 406), ("zz", 400), ("application/*", 200), ("*/*", 200)] {
+        let repeat = ask(proxy.address, &call().header("Accept", accept)).await;
+        assert_eq!(repeat.status, status, "{accept}");
+        assert_eq!(repeat.body == first.body, status == 200, "{accept}");
+    }
+    proxy.stop().await;
+}
+
+#[tokio::test]
 async fn of_fifty_joins_at_once_one_succeeds() {
     let onezone = onezone().await;
     let proxy = proxy(&onezone.url).await;
