@@ -49,6 +49,7 @@ pub use hooks::Hooks;
 use hooks::locked;
 
 use crate::clock::Clock;
+use crate::token::Type;
 
 /// How to build a sandbox.
 #[derive(Clone, Debug)]
@@ -119,6 +120,16 @@ impl Sandbox {
     pub fn tokens(&self) -> Vec<Value> {
         let store = locked(&self.onezone.store);
         store.tokens.iter().map(|(id, record)| record.to_json(&store.domain, id)).collect()
+    }
+
+    /// Binds a named access token to a browser session, as only the GUI does, and gives its text from then on. There are no
+    /// browser sessions here, so that it is good for nothing.
+    pub fn bind_token(&self, id: &str, session: &str) -> Option<String> {
+        let mut store = locked(&self.onezone.store);
+        let domain = store.domain.clone();
+        let record = store.tokens.get_mut(id)?;
+        record.kind = Type::Access { session: Some(session.to_owned()) };
+        record.token(&domain, id).map(|token| token.serialize())
     }
 
     /// The ids of all named tokens that exist now.

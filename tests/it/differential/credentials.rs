@@ -18,7 +18,7 @@ pub struct Credential {
 }
 
 /// Tokens that each sandbox has to make itself, by the key that stands for them.
-pub const OWN: [&str; 9] = [
+pub const OWN: [&str; 10] = [
     "identity",
     "invite",
     "revoked",
@@ -26,12 +26,13 @@ pub const OWN: [&str; 9] = [
     "temporary",
     "service-identity",
     "spare",
+    "bound",
     "ben's",
     "Cracow's",
 ];
 
 /// Texts that name a token of the sandbox's own making in a path, or seem to (contract, section 7.5).
-pub const DELETABLE: [&str; 16] = [
+pub const DELETABLE: [&str; 18] = [
     "spare",
     "spare, confined",
     "spare, confined in vain",
@@ -46,11 +47,13 @@ pub const DELETABLE: [&str; 16] = [
     "invite",
     "revoked",
     "deleted",
+    "temporary",
+    "bound",
     "ben's",
     "Cracow's",
 ];
 
-/// The same without the restrictions of who may not be named by a constant: what is made of the tokens above.
+/// What is made of a spare token, by the key that stands for it.
 pub fn derived(fixture: &Fixture, spare: &str) -> Vec<(&'static str, String)> {
     let token = Token::parse(spare).unwrap();
     let changed = |change: &dyn Fn(&mut Token)| {

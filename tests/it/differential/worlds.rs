@@ -177,8 +177,10 @@ async fn make_token(sandbox: &Sandbox, key: &str, now: i64) -> String {
         _ => ("anna", "user"),
     };
     let created = call(sandbox, owner, "POST", &format!("/{whose}/tokens/{kind}"), &body).await;
-    let path = format!("/tokens/named/{}", created["tokenId"].as_str().unwrap_or_default());
+    let id = created["tokenId"].as_str().unwrap_or_default();
+    let path = format!("/tokens/named/{id}");
     match key {
+        "bound" => return sandbox.bind_token(id, "0123456789abcdef").expect("a token"),
         "revoked" => drop(call(sandbox, owner, "PATCH", &path, &json!({ "revoked": true })).await),
         "deleted" => drop(call(sandbox, owner, "DELETE", &path, &json!({})).await),
         _ => {}
