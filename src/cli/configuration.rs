@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::BAD;
-use crate::config::{Config, DEFAULT_FILE, FILE_VARIABLE, Invalid, PREFIX};
+use crate::config::{Config, DEFAULT_FILE, FILE_VARIABLE, Invalid, PREFIX, STATE_VARIABLE};
 
 /// The option that names the file.
 #[derive(Clone, Debug, Args)]
@@ -45,10 +45,10 @@ pub fn complain(invalid: &Invalid) -> ExitCode {
     ExitCode::from(BAD)
 }
 
-/// The overrides in the environment. What is not UTF-8 in them is replaced, and then is a bad value.
+/// The overrides in the environment, and where the program keeps its state. What is not UTF-8 in them is replaced, and then is a bad value.
 pub fn environment() -> Vec<(String, String)> {
     std::env::vars_os()
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
-        .filter(|(name, _)| name.starts_with(PREFIX))
+        .filter(|(name, _)| name.starts_with(PREFIX) || name == STATE_VARIABLE)
         .collect()
 }

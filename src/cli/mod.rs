@@ -60,7 +60,7 @@ enum Command {
     Healthcheck(healthcheck::Healthcheck),
     Sandbox(sandbox::Sandbox),
     Keygen(keygen::Arguments),
-    /// Look into Onedata tokens
+    /// Look into tokens, and into the ledger of those issued here
     #[command(subcommand, arg_required_else_help = true)]
     Tokens(tokens::Command),
 }
@@ -76,7 +76,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Operations(arguments) => operations::run(&arguments),
         Command::Sandbox(arguments) => sandbox::run(arguments),
         Command::Keygen(arguments) => keygen::run(&arguments),
-        Command::Tokens(command) => tokens::run(command),
+        Command::Tokens(command) => tokens::run(&command),
     }
 }
 

@@ -155,7 +155,8 @@ fn service_token(section: &Section<'_>, directory: &Path) -> Option<SecretString
     None
 }
 
-fn certificates(file: &Path) -> Result<(), String> {
+/// The certificates in a file.
+pub(super) fn certificates(file: &Path) -> Result<RootCertStore, String> {
     let text = std::fs::read(file).map_err(|error| cannot_read(file, &error))?;
     let bad =
         |error: &dyn std::fmt::Display| format!("not certificates in PEM form: {} ({error})", file.display());
@@ -164,12 +165,11 @@ fn certificates(file: &Path) -> Result<(), String> {
         roots.add(certificate.map_err(|error| bad(&error))?).map_err(|error| bad(&error))?;
     }
     if roots.is_empty() {
-        Err(format!("no certificate in PEM form in it: {}", file.display()))
-    } else {
-        Ok(())
+        return Err(format!("no certificate in PEM form in it: {}", file.display()));
     }
+    Ok(roots)
 }
 
-fn cannot_read(file: &Path, error: &std::io::Error) -> String {
+pub(super) fn cannot_read(file: &Path, error: &std::io::Error) -> String {
     format!("cannot read {}: {error}", file.display())
 }

@@ -17,7 +17,7 @@ pub(super) struct Shape {
 }
 
 /// Every table of the file, in the order of the documentation.
-pub(super) const SHAPES: [Shape; 7] = [
+pub(super) const SHAPES: [Shape; 8] = [
     Shape {
         name: "listener",
         many: true,
@@ -69,6 +69,12 @@ pub(super) const SHAPES: [Shape; 7] = [
         later: &["source", "check_ip_caveats"],
     },
     Shape {
+        name: "ledger",
+        many: false,
+        keys: &["url", "password_file", "ca_file", "timeout", "connections", "retention"],
+        later: &[],
+    },
+    Shape {
         name: "deprecation",
         many: false,
         keys: &[
@@ -105,7 +111,7 @@ pub(super) const OPERATION: Shape = Shape {
 };
 
 /// Whole tables of features to come.
-const LATER: [&str; 4] = ["ledger", "brownout", "exemption", "local"];
+const LATER: [&str; 3] = ["brownout", "exemption", "local"];
 
 /// What is said of a key or a value whose feature does not exist yet.
 pub(super) const NOT_YET: &str = "is not available yet in this version";

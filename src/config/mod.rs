@@ -7,6 +7,7 @@ mod environment;
 mod file;
 mod invalid;
 mod keys;
+mod ledger;
 mod listeners;
 mod operations;
 mod print;
@@ -29,6 +30,8 @@ use section::{Effective, Findings};
 pub const DEFAULT_FILE: &str = "config/duskgate.toml";
 /// The variable that says where.
 pub const FILE_VARIABLE: &str = "DUSKGATE_CONFIG";
+/// The variable in which systemd names the directory for what must outlive the program.
+pub const STATE_VARIABLE: &str = "STATE_DIRECTORY";
 
 /// A checked configuration.
 #[derive(Debug)]
@@ -49,14 +52,16 @@ pub struct Config {
     pub log: log::Settings,
     /// The backend.
     pub upstream: upstream::Settings,
+    /// Where issued tokens are kept.
+    pub ledger: crate::ledger::Settings,
     /// The deprecated operations, each with its mode and its dates.
     pub book: policy::Book,
     effective: Vec<Effective>,
 }
 
 impl Config {
-    /// Reads a file and lays the overrides of the environment over it. Variables that do not begin with [`PREFIX`] are
-    /// ignored.
+    /// Reads a file and lays the overrides of the environment over it. Of the variables that do not begin with [`PREFIX`]
+    /// only [`STATE_VARIABLE`] is looked at.
     ///
     /// # Errors
     ///
@@ -89,6 +94,11 @@ impl Config {
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, Invalid> {
         let (mut root, syntax) = file::parse(text);
+        let environment: Vec<_> = environment.into_iter().collect();
+        let state = environment.iter().find(|(name, _)| name == STATE_VARIABLE);
+        // There may be several, separated by colons.
+        let state = state.and_then(|(_, value)| value.split(':').next()).filter(|first| !first.is_empty());
+        let state = state.map(PathBuf::from);
         let mut mistakes = environment::apply(&mut root, environment);
         mistakes.extend(keys::check(&root));
         let findings = Findings::default();
@@ -100,6 +110,8 @@ impl Config {
         let limits = listeners::limits(&root, &findings);
         let backend = section::Section::single(&root, listeners::shape("upstream"), &findings);
         let upstream = backend::read(&backend, directory, limits.upstream_stall);
+        let shelf = section::Section::single(&root, listeners::shape("ledger"), &findings);
+        let ledger = ledger::read(&shelf, directory, state.as_deref());
         let chosen = operations::read(&root, &findings);
 
         mistakes.extend(findings.mistakes.into_inner());
@@ -117,6 +129,7 @@ impl Config {
             threads,
             log,
             upstream,
+            ledger,
             book,
             effective: findings.effective.into_inner(),
         })
@@ -137,6 +150,9 @@ impl Config {
         }
         if self.admin.address != other.admin.address {
             changed.push("admin.address changed".to_owned());
+        }
+        if self.ledger.place() != other.ledger.place() {
+            changed.push("ledger changed".to_owned());
         }
         if self.threads != other.threads {
             changed.push("runtime.threads changed".to_owned());

@@ -114,7 +114,6 @@ fn a_feature_that_does_not_exist_yet_is_refused_by_name() {
         ("[limits]\nqueue_wait = \"1s\"", "", "2:1: limits.queue_wait:"),
         ("upstream.source = \"client\"", "", "1:10: upstream.source:"),
         ("upstream.check_ip_caveats = true", "", "1:10: upstream.check_ip_caveats:"),
-        ("[ledger]", "", "1:2: ledger:"),
         ("[[brownout]]", "", "1:3: brownout:"),
         ("[[exemption]]", "", "1:3: exemption:"),
         ("[local]", "", "1:2: local:"),
@@ -573,7 +572,6 @@ fn unknown_names_and_bad_values_in_the_environment_name_the_variable() {
         ("DUSKGATE__UPSTREAM", "a", "expected a table, set one key of it: DUSKGATE__UPSTREAM__SERVERS"),
         ("DUSKGATE__RUNTIME__THREADS", "two", "expected a whole number of 1 to 1024, found \"two\""),
         ("DUSKGATE__LIMITS__QUEUE", "1", "is not available yet in this version"),
-        ("DUSKGATE__LEDGER__URL", "x", "is not available yet in this version"),
     ] {
         assert_eq!(mistakes(&whole("", ""), &[(variable, value)]), [format!("{variable}: {message}")]);
     }
@@ -585,7 +583,7 @@ fn what_needs_a_restart_is_named() {
     let same = read(&whole("[log]\naccess = \"all\"", ""), &[]).unwrap();
     assert_eq!(old.restart_needed(&same), Vec::<String>::new());
 
-    let new = "[[listener]]\naddress = \"[::1]:1\"\n[[listener]]\naddress = \"[::1]:2\"\n[admin]\naddress = \"[::1]:3\"\n[runtime]\nthreads = 1";
+    let new = "[[listener]]\naddress = \"[::1]:1\"\n[[listener]]\naddress = \"[::1]:2\"\n[admin]\naddress = \"[::1]:3\"\n[ledger]\nurl = \"sqlite:other.db\"\n[runtime]\nthreads = 1";
     let new = read(&whole(new, ""), &[]).unwrap();
     assert_eq!(
         old.restart_needed(&new),
@@ -593,6 +591,7 @@ fn what_needs_a_restart_is_named() {
             "listener[0].address changed; restart needed",
             "listener[1] added; restart needed",
             "admin.address changed; restart needed",
+            "ledger changed; restart needed",
             "runtime.threads changed; restart needed",
         ]
     );

@@ -26,7 +26,7 @@ pub struct Settings {
 }
 
 /// Where a ledger is. Prints without a password.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Location {
     /// A file on this machine.
     Sqlite(PathBuf),
@@ -68,6 +68,11 @@ impl Settings {
             connections: 8,
             retention: Duration::from_secs(400 * 24 * 60 * 60),
         }
+    }
+
+    /// What of them holds for as long as a ledger is open.
+    pub fn place(&self) -> impl PartialEq + use<'_> {
+        (&self.location, self.timeout, self.connections)
     }
 }
 
@@ -122,12 +127,32 @@ impl Server {
         self
     }
 
-    pub(super) fn config(&self) -> Config {
-        self.config.clone()
+    /// Giving up on it after so long: on connecting to it, and on bytes that it does not take.
+    pub(super) fn with_timeout(mut self, connect: Duration, silence: Duration) -> Self {
+        self.config.connect_timeout(connect).tcp_user_timeout(silence);
+        if self.config.get_application_name().is_none() {
+            self.config.application_name("duskgate");
+        }
+        self
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(super) fn shown(&self) -> &str {
+        &self.shown
     }
 
     pub(super) fn roots(&self) -> Option<Arc<RootCertStore>> {
         self.roots.clone()
+    }
+}
+
+impl PartialEq for Server {
+    fn eq(&self, other: &Self) -> bool {
+        let roots = |server: &Self| server.roots.as_ref().map(|store| store.roots.clone());
+        self.config == other.config && roots(self) == roots(other)
     }
 }
 

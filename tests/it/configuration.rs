@@ -37,7 +37,12 @@ fn the_examples_in_the_comments_of_the_reference_are_true() {
     let certificate = rcgen::generate_simple_self_signed(["onezone".to_owned()]).unwrap();
     std::fs::write(directory.path().join("onezone-ca.pem"), certificate.cert.pem()).unwrap();
     std::fs::write(directory.path().join("service.token"), "token\n").unwrap();
-    std::fs::write(&file, uncommented(&reference())).unwrap();
+    std::fs::write(directory.path().join("ledger-ca.pem"), certificate.cert.pem()).unwrap();
+    std::fs::write(directory.path().join("ledger.password"), "password\n").unwrap();
+    // Some keys are of use for a data base only.
+    let text =
+        uncommented(&reference()).replace("sqlite:duskgate.db", "postgres://duskgate@localhost/duskgate");
+    std::fs::write(&file, text).unwrap();
 
     let config = Config::load(&file, []).unwrap_or_else(|invalid| panic!("{invalid}"));
 

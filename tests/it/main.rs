@@ -25,3 +25,4 @@ mod strict;
 mod support;
 mod tls;
 mod tokens_inspect;
+mod tokens_issued;

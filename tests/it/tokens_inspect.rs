@@ -104,13 +104,3 @@ fn a_secret_that_cannot_be_read_exits_2_and_is_named() {
     assert!(output.stdout.is_empty());
     assert!(String::from_utf8_lossy(&output.stderr).contains("/no/such/file"));
 }
-
-#[test]
-fn help_names_no_command_that_does_not_exist_yet() {
-    let output = duskgate(&["tokens", "--help"], b"");
-    let help = String::from_utf8(output.stdout).expect("text");
-    assert!(help.contains("inspect"), "{help}");
-    for later in ["list", "show", "revoke"] {
-        assert!(!help.split_whitespace().any(|word| word == later), "{later} in {help}");
-    }
-}

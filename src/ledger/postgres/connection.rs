@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Config, Error, Row, Statement};
+use tokio_postgres::{Client, Error, Row, Statement};
 
 use super::tls::Tls;
-use crate::ledger::{Away, Create, schema};
+use crate::ledger::{Away, Create, Server, schema};
 
 /// Held while a ledger is brought to a newer version: "duskgate" in ASCII.
 const LOCK: i64 = 0x6475_736b_6761_7465;
@@ -20,15 +20,15 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Connects, and creates the ledger or brings it to this version.
-    pub async fn new(config: &Config, tls: Tls, create: Create, timeout: Duration) -> Result<Self, Away> {
-        let (client, driver) = config.connect(tls).await?;
+    pub async fn new(server: &Server, tls: Tls, create: Create, timeout: Duration) -> Result<Self, Away> {
+        let (client, driver) = server.config().connect(tls).await?;
         tokio::spawn(async move {
             // Whoever asks through the connection learns of its end.
             let _ = driver.await;
         });
         let mut connection = Connection { client, statements: HashMap::new() };
         connection.set_up(timeout).await?;
-        connection.migrate(create).await?;
+        connection.migrate(create, server.shown()).await?;
         Ok(connection)
     }
 
@@ -68,10 +68,10 @@ impl Connection {
         self.client.batch_execute(&sql).await
     }
 
-    async fn migrate(&mut self, create: Create) -> Result<(), Away> {
+    async fn migrate(&mut self, create: Create, shown: &str) -> Result<(), Away> {
         let found = version(&self.client).await?;
         if found.is_none() && create == Create::No {
-            return Err(Away::Missing("in the data base".to_owned()));
+            return Err(Away::Missing(shown.to_owned()));
         }
         if known(found)? == schema::VERSION {
             return Ok(());

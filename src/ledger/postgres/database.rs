@@ -7,12 +7,11 @@ use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError,
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Config, Error, Row};
+use tokio_postgres::{Error, Row};
 
 use super::connection::Connection;
 use super::tls::Tls;
-use crate::ledger::settings::Server;
-use crate::ledger::{Away, Create, Settings};
+use crate::ledger::{Away, Create, Server, Settings};
 
 /// How long connecting may take, where an answer may take longer.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -25,12 +24,9 @@ pub(super) struct Database {
 impl Database {
     pub fn new(server: &Server, create: Create, settings: &Settings) -> Self {
         let timeout = settings.timeout;
-        let mut config = server.config();
-        config.connect_timeout(timeout.min(CONNECT)).tcp_user_timeout(timeout);
-        if config.get_application_name().is_none() {
-            config.application_name("duskgate");
-        }
-        let connector = Connector { config, tls: Tls::new(server.roots()), create, timeout };
+        let server = server.clone().with_timeout(timeout.min(CONNECT), timeout);
+        let tls = Tls::new(server.roots());
+        let connector = Connector { server, tls, create, timeout };
         let pool = Pool::builder(connector)
             .max_size(settings.connections)
             .build()
@@ -89,7 +85,7 @@ fn lost(error: &Error) -> bool {
 
 /// Makes connections for the pool.
 pub(super) struct Connector {
-    config: Config,
+    server: Server,
     tls: Tls,
     create: Create,
     timeout: Duration,
@@ -100,7 +96,7 @@ impl Manager for Connector {
     type Error = Away;
 
     async fn create(&self) -> Result<Connection, Away> {
-        Connection::new(&self.config, self.tls.clone(), self.create, self.timeout).await
+        Connection::new(&self.server, self.tls.clone(), self.create, self.timeout).await
     }
 
     async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<Away> {

@@ -11,8 +11,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 
-use super::settings::Server;
-use super::{Answer, Commit, Create, Filter, Issue, Issued, Load, Page, Rename, Reserve, Round, Settings};
+use super::{
+    Answer, Commit, Create, Filter, Issue, Issued, Load, Page, Rename, Reserve, Round, Server, Settings,
+};
 use database::Database;
 
 /// A ledger in PostgreSQL.

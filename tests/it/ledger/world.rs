@@ -28,13 +28,15 @@ impl World {
         World::Postgres { server, place }
     }
 
+    pub fn url(&self) -> String {
+        match self {
+            World::Sqlite(directory) => format!("sqlite:{}/duskgate.db", directory.path().display()),
+            World::Postgres { server, place } => server.url(place),
+        }
+    }
+
     pub fn settings(&self) -> Settings {
-        let location = match self {
-            World::Sqlite(directory) => Location::Sqlite(directory.path().join("duskgate.db")),
-            World::Postgres { server, place } => {
-                Location::parse(&server.url(place), Path::new("")).expect("a URL")
-            }
-        };
+        let location = Location::parse(&self.url(), Path::new("")).expect("a URL");
         // The machine may be busy.
         Settings { timeout: Duration::from_secs(60), ..Settings::at(location) }
     }

@@ -53,13 +53,13 @@ fn a_port_that_somebody_else_has_is_an_error() {
 #[test]
 fn a_bad_configuration_starts_nothing_and_names_every_mistake() {
     let setup = Setup::before_all(["onezone.example.org".to_owned()]).upstream("conect_timeout = \"3s\"");
-    let (code, text) = setup.section("[ledger]\nurl = \"sqlite:a.db\"").fail();
+    let (code, text) = setup.section("[[brownout]]\nfrom = 2027-01-12T10:00:00Z").fail();
     assert_eq!(code, Some(2), "{text}");
     for part in [
         "duskgate.toml:6:12: upstream.servers",
         "duskgate.toml:7:1: upstream.conect_timeout",
         "connect_timeout",
-        ": ledger: is not available yet in this version",
+        ": brownout: is not available yet in this version",
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }

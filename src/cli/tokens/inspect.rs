@@ -6,22 +6,10 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Subcommand};
+use clap::Args;
 
-use super::{BAD, NO, print};
+use crate::cli::{BAD, NO, print};
 use crate::token::{self, Malformed, Token};
-
-/// Commands about Onedata tokens.
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Decode any Onedata token, offline, to one JSON object
-    ///
-    /// Prints onezoneDomain, id, persistence, subject, type and caveats. Nothing is asked of Onezone, so it cannot say
-    /// whether the token was revoked or its caveats hold.
-    ///
-    /// Exit codes: 0 decoded, 1 the signature is not valid, 2 no token, or a secret that cannot be read
-    Inspect(Inspect),
-}
 
 /// What `tokens inspect` is given.
 #[derive(Debug, Args)]
@@ -48,10 +36,9 @@ enum Failure {
     },
 }
 
-/// Runs one of the commands about tokens.
-pub fn run(command: Command) -> ExitCode {
-    let Command::Inspect(inspect) = command;
-    match examine(&inspect) {
+/// Runs `duskgate tokens inspect`.
+pub fn run(inspect: &Inspect) -> ExitCode {
+    match examine(inspect) {
         Ok((text, valid)) => {
             let printed = print(&text);
             if valid { printed } else { ExitCode::from(NO) }
