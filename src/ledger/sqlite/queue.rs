@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use tokio::sync::oneshot;
@@ -14,6 +15,9 @@ use crate::ledger::{Away, Load};
 
 /// The most changes in one transaction, so that the first of them does not wait for ever.
 const BATCH: usize = 1024;
+
+/// The longest that changes wait for others to join them.
+const PATIENCE: Duration = Duration::from_millis(2);
 
 /// Where the answer will be.
 pub(super) type Reply<T> = oneshot::Receiver<Result<T, Away>>;
@@ -30,7 +34,7 @@ impl Queue {
     pub(super) fn writer(file: Arc<File>) -> Self {
         let (sender, jobs) = mpsc::channel();
         let counts = Arc::new(Counts::default());
-        let mut writer = Writer { file, connection: None, counts: Arc::clone(&counts) };
+        let mut writer = Writer::new(file, Arc::clone(&counts));
         let thread = spawn("ledger-writer", move || writer.run(&jobs));
         Queue { jobs: Some(sender), threads: thread.into_iter().collect(), counts }
     }
@@ -122,16 +126,38 @@ struct Writer {
     file: Arc<File>,
     connection: Option<Connection>,
     counts: Arc<Counts>,
+    /// How many changes the last transaction had, and how long it took.
+    last: (usize, Duration),
 }
 
 impl Writer {
+    fn new(file: Arc<File>, counts: Arc<Counts>) -> Self {
+        Writer { file, connection: None, counts, last: (0, Duration::ZERO) }
+    }
+
     fn run(&mut self, jobs: &Receiver<Box<dyn Job>>) {
         while let Ok(first) = jobs.recv() {
             let mut batch = vec![first];
-            batch.extend(jobs.try_iter().take(BATCH - 1));
+            self.gather(jobs, &mut batch);
+            let begun = Instant::now();
             let outcome = self.transact(&mut batch);
+            self.last = (batch.len(), begun.elapsed());
             for job in batch {
                 job.answer(outcome.clone());
+            }
+        }
+    }
+
+    /// Takes what waits. Those who got their answers a moment ago are about to ask for more, and would else have to wait
+    /// for the flush after the next: so as many as last time are waited for, as long as that costs little beside a flush.
+    fn gather(&self, jobs: &Receiver<Box<dyn Job>>, batch: &mut Vec<Box<dyn Job>>) {
+        batch.extend(jobs.try_iter().take(BATCH - 1));
+        let (expected, took) = self.last;
+        let end = Instant::now() + (took / 4).min(PATIENCE);
+        while batch.len() < expected {
+            match jobs.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(job) => batch.push(job),
+                Err(_) => return,
             }
         }
     }
