@@ -12,14 +12,15 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use crate::body::Body;
 use crate::caller::Caller;
 use crate::clock::Clock;
+use crate::ledger::Store;
 use crate::listen::Peer;
 use crate::log::{AccessLog, DeprecatedCall, OtherRequest};
 use crate::metrics::{Metrics, Route};
-use crate::operation::Mode;
 use crate::policy::{self, Book};
 use crate::reply;
 use crate::route::{Call, Found};
 use crate::serve;
+use crate::serve::local::{self, Local, Task};
 use crate::serve::rewrite::TokenApi;
 use crate::upstream::{Failure, Upstream, hygiene};
 
@@ -28,32 +29,61 @@ pub struct Pipeline {
     book: Book,
     upstream: Arc<Upstream>,
     token_api: TokenApi,
+    /// The token module, if it is configured.
+    local: Option<Local>,
     metrics: Arc<Metrics>,
     log: AccessLog,
     clock: Clock,
 }
 
 impl Pipeline {
-    /// A pipeline over these rooms.
+    /// A pipeline over these rooms, with a token module where there is something to make it of.
     pub fn new(
         book: Book,
         upstream: Arc<Upstream>,
+        local: Option<(local::Settings, Arc<dyn Store>)>,
         metrics: Arc<Metrics>,
         log: AccessLog,
         clock: Clock,
     ) -> Self {
-        Pipeline { token_api: TokenApi::new(Arc::clone(&upstream)), book, upstream, metrics, log, clock }
+        let token_api = TokenApi::new(Arc::clone(&upstream));
+        Pipeline::with(book, upstream, token_api, local, metrics, log, clock)
     }
 
     /// The pipeline of another configuration, which takes over from this one.
-    pub fn replaced_by(&self, book: Book, upstream: Arc<Upstream>) -> Self {
+    pub fn replaced_by(
+        &self,
+        book: Book,
+        upstream: Arc<Upstream>,
+        local: Option<(local::Settings, Arc<dyn Store>)>,
+    ) -> Self {
         let token_api = if Arc::ptr_eq(&upstream, &self.upstream) {
             self.token_api.clone()
         } else {
             self.token_api.behind(Arc::clone(&upstream))
         };
         let (metrics, log, clock) = (Arc::clone(&self.metrics), self.log.clone(), self.clock);
-        Pipeline { book, upstream, token_api, metrics, log, clock }
+        Pipeline::with(book, upstream, token_api, local, metrics, log, clock)
+    }
+
+    fn with(
+        book: Book,
+        upstream: Arc<Upstream>,
+        token_api: TokenApi,
+        local: Option<(local::Settings, Arc<dyn Store>)>,
+        metrics: Arc<Metrics>,
+        log: AccessLog,
+        clock: Clock,
+    ) -> Self {
+        let local = local.map(|(settings, ledger)| {
+            Local::new(settings, token_api.clone(), ledger, Arc::clone(&metrics), clock)
+        });
+        Pipeline { book, upstream, token_api, local, metrics, log, clock }
+    }
+
+    /// The token module, if it is configured.
+    pub fn local(&self) -> Option<&Local> {
+        self.local.as_ref()
     }
 
     /// The operations in force.
@@ -75,7 +105,10 @@ impl Pipeline {
     pub async fn handle(&self, request: Request<Body>, peer: &Peer) -> Response<Body> {
         let begin = Instant::now();
         match self.book.table.find(request.method(), request.uri().path()) {
-            Found::Other => self.pass_on(request, peer, begin).await,
+            Found::Other => match self.watched(&request) {
+                None => self.pass_on(request, peer, begin).await,
+                Some((local, task)) => Box::pin(self.watch(local, task, request, peer, begin)).await,
+            },
             // Boxed: rare, and their futures are much larger than that of passing on.
             Found::Call(call) => Box::pin(self.serve(request, peer, begin, &call)).await,
             Found::OtherMethod { operations } => {
@@ -88,6 +121,30 @@ impl Pipeline {
         let method = request.method().clone();
         let path = self.log.wants_all().then(|| request.uri().path().to_owned());
         let response = self.forward(request, peer).await;
+        self.answered_other(&method, path.as_deref(), &response, peer, begin);
+        response
+    }
+
+    /// Whether a request may be about a token of our own.
+    fn watched(&self, request: &Request<Body>) -> Option<(&Local, Task)> {
+        let local = self.local.as_ref()?;
+        Some((local, local.watches(request.method(), request.uri().path())?))
+    }
+
+    async fn watch(
+        &self,
+        local: &Local,
+        task: Task,
+        mut request: Request<Body>,
+        peer: &Peer,
+        begin: Instant,
+    ) -> Response<Body> {
+        let method = request.method().clone();
+        let path = self.log.wants_all().then(|| request.uri().path().to_owned());
+        let response = match self.prepare(&mut request, peer) {
+            Some(reply) => reply,
+            None => local.watch(task, request, peer, async |request| self.send(request, peer).await).await,
+        };
         self.answered_other(&method, path.as_deref(), &response, peer, begin);
         response
     }
@@ -107,11 +164,12 @@ impl Pipeline {
         let mut served = match self.prepare(&mut request, peer) {
             Some(reply) => serve::Served { response: reply, mode: verdict.mode },
             None => {
-                if verdict.mode == Mode::Rewrite {
+                if verdict.mode.keeps_route() {
                     continue_now(&mut request, peer);
                 }
                 let forward = async |request| self.send(request, peer).await;
-                serve::serve(&self.token_api, entry, verdict.mode, call, &caller, now, request, forward).await
+                let modes = serve::Modes { token_api: &self.token_api, local: self.local.as_ref() };
+                modes.serve(entry, verdict.mode, call, &caller, now, request, forward).await
             }
         };
         if reply::is_unheard(&served.response) {
@@ -142,7 +200,7 @@ impl Pipeline {
         served.response
     }
 
-    /// Another method on the path of deprecated operations. Where one of them is rewritten now, the backend may have
+    /// Another method on the path of deprecated operations. Where one of them is served here now, the backend may have
     /// dropped the route, and the answer is that of a Onezone that has it (contract, sections 2 and 3).
     async fn serve_other_method(
         &self,
@@ -153,7 +211,7 @@ impl Pipeline {
     ) -> Response<Body> {
         let entries = || operations.iter().map(|&operation| &self.book.entries[operation]);
         let now = self.clock.now();
-        let is_kept = entries().any(|entry| policy::decide(entry, now).mode == Mode::Rewrite);
+        let is_kept = entries().any(|entry| policy::decide(entry, now).mode.keeps_route());
         let is_preflight = request.method() == Method::OPTIONS
             && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
         let method = request.method().clone();
@@ -237,7 +295,7 @@ impl Pipeline {
     }
 }
 
-/// A rewritten call's body is read by us, so nobody else tells the client to send it.
+/// The body of a call that is served here is read by us, so nobody else tells the client to send it.
 fn continue_now(request: &mut Request<Body>, peer: &Peer) {
     let is_waiting = request.headers_mut().remove(EXPECT).is_some();
     if is_waiting && matches!(request.body(), Body::Stream(_)) {

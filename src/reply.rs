@@ -1,6 +1,9 @@
 //! Answers that Duskgate writes itself, and the only place that picks their status: Onezone's error envelope (contract,
 //! section 6), or RFC 9457 for who asks for it. It does not log, and knows no operation.
 
+pub mod token;
+pub mod value;
+
 use bytes::Bytes;
 use http::header::{
     ACCEPT, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue,
@@ -25,6 +28,8 @@ pub enum Failure {
     BackendTimeout,
     /// The request has come back to us: 508 `loopDetected`.
     Loop,
+    /// The ledger of our own tokens cannot be read or written: 503 `ledgerUnavailable`.
+    LedgerAway,
     /// Our own fault: 500 `internalServerError`.
     Internal,
 }
@@ -33,7 +38,7 @@ impl Failure {
     /// The status that a caller sees.
     pub fn status(self) -> StatusCode {
         match self {
-            Failure::BackendUnreachable => StatusCode::SERVICE_UNAVAILABLE,
+            Failure::BackendUnreachable | Failure::LedgerAway => StatusCode::SERVICE_UNAVAILABLE,
             Failure::BadGateway { .. } => StatusCode::BAD_GATEWAY,
             Failure::BackendTimeout => StatusCode::GATEWAY_TIMEOUT,
             Failure::Loop => StatusCode::LOOP_DETECTED,
@@ -48,6 +53,7 @@ impl Failure {
             Failure::BadGateway { .. } => "badGateway",
             Failure::BackendTimeout => "backendTimeout",
             Failure::Loop => "loopDetected",
+            Failure::LedgerAway => "ledgerUnavailable",
             Failure::Internal => "internalServerError",
         }
     }
@@ -60,6 +66,9 @@ impl Failure {
             Failure::BadGateway { cause: Some(TOKEN_API_MISSING) } => {
                 "The service behind this address lacks the newer API that this operation needs."
             }
+            Failure::BadGateway { cause: Some(SERVICE_TOKEN_REFUSED) } => {
+                "The service behind this address does not let this proxy do its part of the operation."
+            }
             Failure::BadGateway { .. } => {
                 "The service behind this address broke off its answer or gave one that could not be understood."
             }
@@ -69,6 +78,9 @@ impl Failure {
             Failure::Loop => {
                 "This request has passed through this proxy before: the service behind this address leads back to it."
             }
+            Failure::LedgerAway => {
+                "The ledger of tokens that were issued here is out of reach. Please try again later."
+            }
             Failure::Internal => "The server has encountered an error while processing this request.",
         }
     }
@@ -76,6 +88,8 @@ impl Failure {
 
 /// The cause of a `badGateway` where the backend lacks the newer token API.
 pub const TOKEN_API_MISSING: &str = "tokenApiMissing";
+/// The cause of a `badGateway` where the backend refuses the service token what it is needed for.
+pub const SERVICE_TOKEN_REFUSED: &str = "serviceTokenRefused";
 
 /// The answer to a call that failed. It carries the failure as an extension, so that directions can be added where the
 /// operation is known.
@@ -156,13 +170,6 @@ pub fn unauthorized_because(auth_error: Value) -> Response<Body> {
     let description = "Provided authentication is not valid (see details).";
     let details = json!({ "authError": auth_error });
     onezone(StatusCode::UNAUTHORIZED, "unauthorized", description, Some(details))
-}
-
-/// The `authError` of a caveat that does not hold: the caveat as JSON, and as the text that says what it allows
-/// (`unverified API caveat: …`).
-pub fn token_caveat_unverified(caveat: Value, text: &str) -> Value {
-    let description = format!("Provided token is not valid - {text}.");
-    nested("tokenCaveatUnverified", &description, Some(json!({ "caveat": caveat })))
 }
 
 /// Onezone's 400 to a body that is no JSON, or no object.
@@ -292,6 +299,7 @@ fn own(status: StatusCode, error: Error<'_>, wants_problem: bool) -> Response<Bo
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::token::{Caveat, Interface};
 
     fn text(response: Response<Body>) -> String {
         match response.into_body() {
@@ -325,6 +333,7 @@ mod tests {
             (Failure::BackendUnreachable, 503, "backendUnreachable"),
             (Failure::BadGateway { cause: None }, 502, "badGateway"),
             (Failure::BackendTimeout, 504, "backendTimeout"),
+            (Failure::LedgerAway, 503, "ledgerUnavailable"),
             (Failure::Internal, 500, "internalServerError"),
         ] {
             let response = failure(&cause, false);
@@ -400,9 +409,10 @@ mod tests {
             text(malformed_data()),
             r#"{"error":{"id":"malformedData","description":"Provided data could not be understood by the server."}}"#
         );
-        let caveat = json!({"type": "interface", "interface": "graphsync"});
         let because = "unverified interface caveat: this token can only be used in the 'graphsync' interface";
-        let response = unauthorized_because(token_caveat_unverified(caveat.clone(), because));
+        let caveat = Caveat::Interface(Interface::Graphsync);
+        let response = token::caveat_unverified(&caveat).unauthorized();
+        let caveat = caveat.to_json();
         assert_eq!(response.status(), 401);
         assert_eq!(headers(&response), ["content-type: application/json", "access-control-allow-origin: *"]);
         let body: Value = serde_json::from_str(&text(response)).unwrap();

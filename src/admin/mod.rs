@@ -67,6 +67,9 @@ pub struct Health {
     pub listening: bool,
     /// A backend server answers.
     pub upstream: bool,
+    /// The ledger can be read; nothing where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<bool>,
     /// It was told to drain, or is stopping.
     pub draining: bool,
 }
@@ -74,7 +77,7 @@ pub struct Health {
 impl Health {
     /// Whether requests should be sent here.
     pub fn ready(&self) -> bool {
-        self.listening && self.upstream && !self.draining
+        self.listening && self.upstream && self.ledger != Some(false) && !self.draining
     }
 }
 

@@ -30,7 +30,7 @@ fn panel(reload: Result<(), Vec<String>>) -> Panel {
         metrics: Arc::new(Metrics::new(Clock::Real, &[], Vocabulary::default())),
         health: Box::new(move || {
             let draining = seen.load(Ordering::Relaxed);
-            Box::pin(std::future::ready(Health { listening: true, upstream: true, draining }))
+            Box::pin(std::future::ready(Health { listening: true, upstream: true, ledger: None, draining }))
         }),
         operations: Box::new(|| vec![row()]),
         configuration: Box::new(|| "[admin]\n".to_owned()),

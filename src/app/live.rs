@@ -1,7 +1,7 @@
 //! What lives on while configurations come and go: the pipeline in force, and how it is replaced.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -11,12 +11,14 @@ use super::{Failure, Source};
 use crate::body::Body;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::ledger::{self, Create, Store};
 use crate::listen::{Gate, Handler, Peer};
 use crate::log::AccessLog;
 use crate::metrics::{Metrics, Watched};
 use crate::operation::Mode;
 use crate::pipeline::Pipeline;
 use crate::policy::{AfterSunset, Book};
+use crate::serve::local;
 use crate::upstream::Upstream;
 
 /// How long it is believed whether a backend answers.
@@ -28,6 +30,8 @@ pub struct Live {
     /// The configuration in force; locked while another one is loaded, so that reloads do not overtake each other.
     config: Mutex<Arc<Config>>,
     source: Option<Source>,
+    /// Opened when a configuration first needs it.
+    ledger: OnceLock<Arc<dyn Store>>,
     pub(super) metrics: Arc<Metrics>,
     access: AccessLog,
     gate: Arc<Gate>,
@@ -47,11 +51,15 @@ impl Live {
         warn_about(&config);
         let book = std::mem::take(&mut config.book);
         metrics.operations(watched(&book));
-        let pipeline = Pipeline::new(book, upstream, Arc::clone(&metrics), access.clone(), Clock::Real);
+        let ledger = OnceLock::new();
+        let local = local_of(&config, &ledger);
+        let pipeline =
+            Pipeline::new(book, upstream, local, Arc::clone(&metrics), access.clone(), Clock::Real);
         Ok(Live {
             pipeline: ArcSwap::from_pointee(pipeline),
             config: Mutex::new(Arc::new(config)),
             source,
+            ledger,
             metrics,
             access,
             gate,
@@ -100,7 +108,8 @@ impl Live {
         self.metrics.operations(watched(&book));
         self.gate.set_limits(config.limits.clone());
         self.access.configure(config.log);
-        self.pipeline.store(Arc::new(self.pipeline.load().replaced_by(book, upstream)));
+        let local = local_of(&config, &self.ledger);
+        self.pipeline.store(Arc::new(self.pipeline.load().replaced_by(book, upstream, local)));
         *current = Arc::new(config);
         Ok(())
     }
@@ -138,6 +147,21 @@ impl Live {
         answers
     }
 
+    /// Whether the ledger can be read; nothing where there is none.
+    pub async fn ledger_answers(&self) -> Option<bool> {
+        let pipeline = self.pipeline();
+        let answer = pipeline.local()?.ledger().check().await;
+        if let Err(away) = &answer {
+            tracing::debug!("{away}");
+        }
+        self.metrics.ledger_up(answer.is_ok());
+        Some(answer.is_ok())
+    }
+
+    pub(super) fn retention(&self) -> Duration {
+        self.config.lock().unwrap_or_else(PoisonError::into_inner).ledger.retention
+    }
+
     /// The effective configuration, without secrets.
     pub fn print(&self) -> String {
         self.config.lock().unwrap_or_else(PoisonError::into_inner).print()
@@ -167,6 +191,13 @@ impl Handler for Live {
         let pipeline = self.pipeline.load();
         pipeline.handle(request, peer).await
     }
+}
+
+/// What the token module is made of, where one is configured.
+fn local_of(config: &Config, ledger: &OnceLock<Arc<dyn Store>>) -> Option<(local::Settings, Arc<dyn Store>)> {
+    let settings = config.local.clone()?;
+    let ledger = ledger.get_or_init(|| ledger::open(&config.ledger, Create::Yes));
+    Some((settings, Arc::clone(ledger)))
 }
 
 fn warn_about(config: &Config) {

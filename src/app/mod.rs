@@ -2,6 +2,7 @@
 //! reload, and drains when it is told to stop.
 
 mod live;
+mod minding;
 mod panel;
 mod stop;
 mod threads;
@@ -137,6 +138,7 @@ pub async fn start(config: Config, source: Option<Source>, access: AccessLog) ->
     let tasks = vec![
         tokio::spawn(async move { admin::serve(panel_socket, panel).await }),
         tokio::spawn(reap(Arc::clone(&live))),
+        tokio::spawn(minding::mind(Arc::clone(&live))),
     ];
     Ok(Running { listeners, admin: admin_address, live, threads, tasks })
 }

@@ -18,7 +18,8 @@ pub(super) fn of(live: &Arc<Live>) -> Panel {
             let live = Arc::clone(&health);
             Box::pin(async move {
                 let draining = live.is_draining();
-                Health { listening: true, upstream: live.upstream_answers().await, draining }
+                let (upstream, ledger) = (live.upstream_answers().await, live.ledger_answers().await);
+                Health { listening: true, upstream, ledger, draining }
             })
         }),
         operations: Box::new(move || rows(&operations)),

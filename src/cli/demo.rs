@@ -1,13 +1,15 @@
 //! `duskgate demo`: the whole story on one machine, without an Onezone: the sandbox as a backend that has dropped the old
 //! route, the proxy in front of it, and `curl` lines to paste.
 
+mod local;
+
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper_util::rt::TokioIo;
@@ -18,17 +20,30 @@ use crate::app::{self, Running, Stop};
 use crate::config::Config;
 use crate::log;
 use crate::sandbox::{self, Sandbox};
+use local::Workshop;
 
 /// Run the sandbox and the proxy in front of it, and prints curl lines to paste
 ///
 /// Everything listens on free ports of the loopback interface and is gone when it stops (Ctrl-C). The sandbox is an
 /// Onezone that has dropped the deprecated route; through the proxy the route still works.
 #[derive(Debug, Args)]
-pub struct Demo {}
+pub struct Demo {
+    /// How the deprecated route is served
+    #[arg(long, value_enum, default_value_t = Mode::Rewrite)]
+    mode: Mode,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Mode {
+    /// Through the newer API
+    Rewrite,
+    /// From Duskgate's own token module: the whole life of a token
+    Local,
+}
 
 /// Serves until a signal.
-pub fn run(_: Demo) -> ExitCode {
-    match super::block_on(serve()) {
+pub fn run(demo: Demo) -> ExitCode {
+    match super::block_on(serve(demo.mode)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
             eprintln!("error: {error:#}");
@@ -41,22 +56,31 @@ pub fn run(_: Demo) -> ExitCode {
     }
 }
 
-async fn serve() -> anyhow::Result<()> {
+async fn serve(mode: Mode) -> anyhow::Result<()> {
     let stop = Stop::listen()?;
-    let settings = sandbox::Settings { legacy: false, ..sandbox::Settings::default() };
+    let token_api = mode == Mode::Rewrite;
+    let settings = sandbox::Settings { legacy: false, token_api, ..sandbox::Settings::default() };
     let sandbox = sandbox::start(settings).await.context("cannot start the sandbox")?;
-    let text = configuration(&sandbox.url);
-    let config = Config::read(Path::new("demo.toml"), &text, [])?;
+    let workshop = if mode == Mode::Local { Some(Workshop::set_up()?) } else { None };
+    let file = workshop.as_ref().map_or_else(|| PathBuf::from("demo.toml"), Workshop::file);
+    let config = Config::read(&file, &configuration(&sandbox, workshop.as_ref())?, [])?;
     let access = log::install(&config.log);
     let running = app::start(config, None, access).await?;
-    let story = tell(&sandbox, &running).await.context("cannot call the proxy")?;
-    print(&story);
+    let story = match mode {
+        Mode::Rewrite => tell(&sandbox, &running).await,
+        Mode::Local => local::tell(&sandbox, &running).await,
+    };
+    print(&story.context("cannot call the proxy")?);
     running.until(stop.requested()).await;
     Ok(())
 }
 
-fn configuration(backend: &str) -> String {
-    format!(
+fn configuration(sandbox: &Sandbox, workshop: Option<&Workshop>) -> anyhow::Result<String> {
+    let (mode, (upstream, tables)) = match workshop {
+        None => ("rewrite", Default::default()),
+        Some(workshop) => ("local", workshop.tables(&sandbox.fixture.user("keeper").token)?),
+    };
+    Ok(format!(
         r#"
         [[listener]]
         address = "127.0.0.1:0"
@@ -66,13 +90,16 @@ fn configuration(backend: &str) -> String {
         drain = "1s"
         [upstream]
         servers = ["{backend}"]
+        {upstream}
         [deprecation]
         deprecated_at = 2020-06-01T00:00:00Z
         sunset_at = 2099-03-31T00:00:00Z
         documentation = "https://onedata.org/api/stable/onezone/operation/{{operation}}"
-        mode = "rewrite"
-        "#
-    )
+        mode = "{mode}"
+        {tables}
+        "#,
+        backend = sandbox.url,
+    ))
 }
 
 async fn tell(sandbox: &Sandbox, running: &Running) -> anyhow::Result<String> {

@@ -85,7 +85,7 @@ fn other_method(out: &mut String, book: &Book, method: &Method, operations: &[us
     let entries: Vec<_> = operations.iter().filter_map(|index| book.entries.get(*index)).collect();
     let names: Vec<_> = entries.iter().map(|entry| describe(&entry.operation)).collect();
     let why = format!("the path is that of {}, but not the method", names.join(" and "));
-    if !entries.iter().any(|entry| policy::decide(entry, now).mode == Mode::Rewrite) {
+    if !entries.iter().any(|entry| policy::decide(entry, now).mode.keeps_route()) {
         return passes(out, &why);
     }
     let mut allow: Vec<_> = entries.iter().map(|entry| entry.operation.method.as_str()).collect();
@@ -184,6 +184,11 @@ fn answer(entry: &Entry, call: &Call, verdict: Verdict) -> String {
                 "410 operationGone, cache-control: no-store, with these directions in its details\n{details:#}"
             )
         }
+        Mode::Local => format!(
+            "{} {{\"token\":\"…\"}}, issued by our own token module where the backend says that the caller may invite; \
+             errors are those of the old route, and 503 ledgerUnavailable while the ledger is away",
+            entry.operation.success
+        ),
         Mode::Rewrite => {
             let newer = entry.operation.successors.first();
             let newer = newer.and_then(|newer| Some(format!("{} {}", newer.method.as_ref()?, newer.path)));

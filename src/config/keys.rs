@@ -17,7 +17,7 @@ pub(super) struct Shape {
 }
 
 /// Every table of the file, in the order of the documentation.
-pub(super) const SHAPES: [Shape; 8] = [
+pub(super) const SHAPES: [Shape; 9] = [
     Shape {
         name: "listener",
         many: true,
@@ -74,6 +74,7 @@ pub(super) const SHAPES: [Shape; 8] = [
         keys: &["url", "password_file", "ca_file", "timeout", "connections", "retention"],
         later: &[],
     },
+    Shape { name: "local", many: false, keys: &["onezone_domain", "key_file"], later: &[] },
     Shape {
         name: "deprecation",
         many: false,
@@ -111,7 +112,7 @@ pub(super) const OPERATION: Shape = Shape {
 };
 
 /// Whole tables of features to come.
-const LATER: [&str; 3] = ["brownout", "exemption", "local"];
+const LATER: [&str; 2] = ["brownout", "exemption"];
 
 /// What is said of a key or a value whose feature does not exist yet.
 pub(super) const NOT_YET: &str = "is not available yet in this version";

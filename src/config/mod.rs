@@ -9,6 +9,7 @@ mod invalid;
 mod keys;
 mod ledger;
 mod listeners;
+mod local;
 mod operations;
 mod print;
 mod section;
@@ -54,6 +55,8 @@ pub struct Config {
     pub upstream: upstream::Settings,
     /// Where issued tokens are kept.
     pub ledger: crate::ledger::Settings,
+    /// The token module, if it is configured.
+    pub local: Option<crate::serve::local::Settings>,
     /// The deprecated operations, each with its mode and its dates.
     pub book: policy::Book,
     effective: Vec<Effective>,
@@ -112,7 +115,9 @@ impl Config {
         let upstream = backend::read(&backend, directory, limits.upstream_stall);
         let shelf = section::Section::single(&root, listeners::shape("ledger"), &findings);
         let ledger = ledger::read(&shelf, directory, state.as_deref());
-        let chosen = operations::read(&root, &findings);
+        let (chosen, wanted) = operations::read(&root, &findings);
+        let has_service_token = backend.has("service_token_file");
+        let local = local::read(&root, &findings, directory, has_service_token, &wanted);
 
         mistakes.extend(findings.mistakes.into_inner());
         if !mistakes.is_empty() || !syntax.is_empty() {
@@ -130,6 +135,7 @@ impl Config {
             log,
             upstream,
             ledger,
+            local,
             book,
             effective: findings.effective.into_inner(),
         })

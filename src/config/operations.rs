@@ -11,6 +11,7 @@ use super::file::{Place, Table};
 use super::invalid::Mistake;
 use super::keys::{self, OPERATION};
 use super::listeners::shape;
+use super::local::Wanted;
 use super::section::{Findings, Placed, Section, quote};
 use crate::operation::{self, Family, Mode, Operation, Successor};
 use crate::policy::{AfterSunset, Book, Entry, Schedule, Terms};
@@ -19,7 +20,7 @@ use crate::route::{Segment, Template};
 /// What documents an operation of Onezone unless the configuration says otherwise.
 const DOCUMENTATION: &str = "https://onedata.org/api/stable/onezone/operation/{operation}";
 const AFTER_SUNSET: [(&str, AfterSunset); 2] = [("gone", AfterSunset::Gone), ("serve", AfterSunset::Serve)];
-const MODE: &str = "\"observe\", \"rewrite\" or \"gone\"";
+const MODE: &str = "\"observe\", \"rewrite\", \"local\" or \"gone\"";
 
 /// An operation and everything that was decided about it, not yet compiled.
 pub(super) struct Chosen {
@@ -33,9 +34,11 @@ pub(super) struct Chosen {
     pub sunset_policy: Option<String>,
 }
 
-/// The built-in operations in their order, then those that the configuration adds in its order.
-pub(super) fn read(root: &Table, findings: &Findings) -> Vec<Chosen> {
-    let defaults = Defaults::read(&Section::single(root, shape("deprecation"), findings));
+/// The built-in operations in their order, then those that the configuration adds in its order; and where any of them is
+/// to be served by our own token module.
+pub(super) fn read(root: &Table, findings: &Findings) -> (Vec<Chosen>, Vec<Wanted>) {
+    let mut wanted = Vec::new();
+    let defaults = Defaults::read(&Section::single(root, shape("deprecation"), findings), &mut wanted);
     let mut chosen: Vec<_> = operation::builtin().into_iter().map(|row| defaults.choose(row, true)).collect();
     let mut seen: HashMap<String, String> = HashMap::new();
     for section in Section::many(root, &OPERATION, findings) {
@@ -47,19 +50,19 @@ pub(super) fn read(root: &Table, findings: &Findings) -> Vec<Chosen> {
         let known = id.as_ref().and_then(|id| chosen.iter_mut().find(|one| one.operation.id == id.value));
         if let Some(one) = known {
             refuse_new_route(&section, &one.operation);
-            override_with(&section, &defaults, one);
+            override_with(&section, &defaults, one, &mut wanted);
             continue;
         }
         let operation = added(&section, id.as_ref(), &chosen);
         let is_usable = is_new && operation.is_some();
         // Whatever is wrong with the operation itself, the rest of its table is read for mistakes all the same.
         let mut one = defaults.choose(operation.unwrap_or_else(|| unknown(&section)), false);
-        override_with(&section, &defaults, &mut one);
+        override_with(&section, &defaults, &mut one, &mut wanted);
         if is_usable {
             chosen.push(one);
         }
     }
-    chosen
+    (chosen, wanted)
 }
 
 /// Notes an id that stands in two tables.
@@ -106,7 +109,7 @@ struct Defaults {
 }
 
 impl Defaults {
-    fn read(section: &Section<'_>) -> Self {
+    fn read(section: &Section<'_>, wanted: &mut Vec<Wanted>) -> Self {
         let deprecated_at = section.moment("deprecated_at");
         if deprecated_at.is_none() && !section.has("deprecated_at") {
             section.missing("deprecated_at", "a date-time such as 2020-06-01T00:00:00Z");
@@ -132,8 +135,8 @@ impl Defaults {
             sunset_policy: section
                 .parse("sunset_policy", LINK, link, |link| quote(link))
                 .map(|link| link.value),
-            fallback: fallback(section, (!section.mistaken("mode")).then_some(of_mode.value)),
-            mode: of_mode.value,
+            fallback: fallback(section, (!section.mistaken("mode")).then_some(of_mode.value), None, wanted),
+            mode: want(of_mode, section, "mode", wanted),
             after_sunset: section.choice("after_sunset", &AFTER_SUNSET, AfterSunset::Gone),
         }
     }
@@ -144,7 +147,7 @@ impl Defaults {
         let mode = if operation.can(self.mode) { self.mode } else { Mode::Observe };
         Chosen {
             mode,
-            fallback: self.fallback_of(mode),
+            fallback: self.fallback_of(&operation, mode),
             deprecated_at: self.deprecated_at.as_ref().map_or(Timestamp::UNIX_EPOCH, |moment| moment.value),
             sunset_at: self.sunset_at.as_ref().map(|moment| moment.value),
             after_sunset: self.after_sunset,
@@ -156,9 +159,10 @@ impl Defaults {
 }
 
 impl Defaults {
-    /// Only what is rewritten can fall back.
-    fn fallback_of(&self, mode: Mode) -> Vec<Mode> {
-        if mode == Mode::Rewrite { self.fallback.clone() } else { Vec::new() }
+    /// Only what is rewritten can fall back, to the first mode that it can have: that one always answers.
+    fn fallback_of(&self, operation: &Operation, mode: Mode) -> Vec<Mode> {
+        let fallback = self.fallback.iter().copied().filter(|fallback| operation.can(*fallback));
+        fallback.take(usize::from(mode == Mode::Rewrite)).collect()
     }
 }
 
@@ -241,20 +245,17 @@ fn added(section: &Section<'_>, id: Option<&Placed<String>>, chosen: &[Chosen]) 
 }
 
 /// Lays what one `[[operation]]` says over the defaults.
-fn override_with(section: &Section<'_>, defaults: &Defaults, one: &mut Chosen) {
+fn override_with(section: &Section<'_>, defaults: &Defaults, one: &mut Chosen, wanted: &mut Vec<Wanted>) {
     if let Some(mode) = section.parse("mode", MODE, mode, show_mode) {
-        if one.operation.can(mode.value) {
-            one.mode = mode.value;
-        } else {
-            let message = format!(
-                "{} cannot be served in mode \"{}\": the newer API has no form of it that is known here",
-                one.operation.id, mode.value
-            );
-            section.mistake("mode", &mode.place, message);
+        match why_not(&one.operation, mode.value) {
+            None => one.mode = want(mode, section, "mode", wanted),
+            Some(reason) => section.mistake("mode", &mode.place, reason),
         }
     }
-    let own_fallback = fallback(section, (!section.mistaken("mode")).then_some(one.mode));
-    one.fallback = if section.has("fallback") { own_fallback } else { defaults.fallback_of(one.mode) };
+    let own = (!section.mistaken("mode")).then_some(one.mode);
+    let own_fallback = fallback(section, own, Some(&one.operation), wanted);
+    one.fallback =
+        if section.has("fallback") { own_fallback } else { defaults.fallback_of(&one.operation, one.mode) };
     let own = Template::parse(&one.operation.template);
     let successor = |text: &str| successor(text, own.as_ref().ok());
     let expected =
@@ -283,23 +284,56 @@ fn override_with(section: &Section<'_>, defaults: &Defaults, one: &mut Chosen) {
     }
 }
 
-/// Where the operation's own mode is a mistake, nothing is said of its being one with the fallback.
-fn fallback(section: &Section<'_>, own: Option<Mode>) -> Vec<Mode> {
-    let mut fallback = Vec::new();
+/// Why an operation cannot be served in a mode, if it cannot.
+fn why_not(operation: &Operation, mode: Mode) -> Option<String> {
+    if operation.can(mode) {
+        return None;
+    }
+    let reason = match (mode, &operation.invite) {
+        (Mode::Local, Some(invite)) => invite.consumed_elsewhere().unwrap_or_default(),
+        (Mode::Local, None) => "it issues no invite tokens",
+        _ => "the newer API has no form of it that is known here",
+    };
+    Some(format!("{} cannot be served in mode \"{mode}\": {reason}", operation.id))
+}
+
+/// The mode, having noted that it needs our own token module, if it does.
+fn want(mode: Placed<Mode>, section: &Section<'_>, key: &str, wanted: &mut Vec<Wanted>) -> Mode {
+    if mode.value == Mode::Local {
+        wanted.push(Wanted { key: format!("{}.{key}", section.path), place: mode.place });
+    }
+    mode.value
+}
+
+/// What is tried where the `own` mode could not serve, of one operation or of all. Where the own mode is a mistake, nothing
+/// is said of its being one with the fallback.
+fn fallback(
+    section: &Section<'_>,
+    own: Option<Mode>,
+    operation: Option<&Operation>,
+    wanted: &mut Vec<Wanted>,
+) -> Vec<Mode> {
+    let mut fallback: Vec<Mode> = Vec::new();
     for mode in section.list("fallback", MODE, mode, show_mode).unwrap_or_default() {
         let reason = match (mode.value, own) {
             (value, Some(own)) if value == own => format!("is already the operation's own mode: \"{own}\""),
             (_, Some(own)) if own != Mode::Rewrite => {
                 format!("only mode \"rewrite\" can fall back, not \"{own}\"")
             }
-            (value, _) if value != Mode::Observe => {
-                format!("nothing can fall back to \"{value}\", only to \"observe\"")
+            (value, _) if !matches!(value, Mode::Observe | Mode::Local) => {
+                format!("nothing can fall back to \"{value}\", only to \"observe\" or \"local\"")
             }
             (value, _) if fallback.contains(&value) => format!("listed twice: \"{value}\""),
-            (value, _) => {
-                fallback.push(value);
-                continue;
+            (value, _) if operation.is_some() && !fallback.is_empty() => {
+                format!("\"{value}\" is never tried: \"{}\" always answers", fallback[0])
             }
+            (value, _) => match operation.and_then(|operation| why_not(operation, value)) {
+                Some(reason) => reason,
+                None => {
+                    fallback.push(want(mode, section, "fallback", wanted));
+                    continue;
+                }
+            },
         };
         section.mistake("fallback", &mode.place, reason);
     }
@@ -335,7 +369,7 @@ fn method(text: &str) -> Result<Method, String> {
 
 fn mode(text: &str) -> Result<Mode, String> {
     match text {
-        "rehearse" | "local" => Err(keys::NOT_YET.to_owned()),
+        "rehearse" => Err(keys::NOT_YET.to_owned()),
         _ => Mode::ALL.into_iter().find(|mode| mode.name() == text).ok_or_else(String::new),
     }
 }

@@ -116,14 +116,12 @@ fn a_feature_that_does_not_exist_yet_is_refused_by_name() {
         ("upstream.check_ip_caveats = true", "", "1:10: upstream.check_ip_caveats:"),
         ("[[brownout]]", "", "1:3: brownout:"),
         ("[[exemption]]", "", "1:3: exemption:"),
-        ("[local]", "", "1:2: local:"),
         ("", "warning = true", "6:1: deprecation.warning:"),
-        ("", "mode = \"local\"", "6:8: deprecation.mode: \"local\""),
         ("", "mode = \"rehearse\"", "6:8: deprecation.mode: \"rehearse\""),
         (
             "",
-            "[[operation]]\nid = \"create_user_group_invite_token\"\nfallback = [\"local\"]",
-            "8:13: operation[0].fallback: \"local\"",
+            "[[operation]]\nid = \"create_user_group_invite_token\"\nfallback = [\"rehearse\"]",
+            "8:13: operation[0].fallback: \"rehearse\"",
         ),
     ] {
         let text = match before.strip_prefix("upstream.") {
@@ -368,7 +366,7 @@ fn an_operation_says_only_what_it_can() {
             &whole("", &format!("{invite}fallback = [\"observe\", \"observe\", \"gone\", \"rewrite\"]")),
             &[
                 "c.toml:8:24: operation[0].fallback: listed twice: \"observe\"",
-                "c.toml:8:35: operation[0].fallback: nothing can fall back to \"gone\", only to \"observe\"",
+                "c.toml:8:35: operation[0].fallback: nothing can fall back to \"gone\", only to \"observe\" or \"local\"",
                 "c.toml:8:43: operation[0].fallback: is already the operation's own mode: \"rewrite\"",
             ],
         ),

@@ -22,7 +22,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 pub use away::Away;
-pub use record::{Commit, Filter, Issue, Issued, Page, Rename, Reserve, Round, State, USAGE_LIMIT, Usage};
+pub use record::{
+    Change, Commit, Filter, Issue, Issued, Page, Rename, Reserve, Round, State, USAGE_LIMIT, Usage,
+};
 pub use settings::{BadUrl, DEFAULT_FILE, Location, Server, Settings};
 
 /// What a verb answers, some day.
@@ -65,6 +67,9 @@ pub trait Store: Send + Sync {
 
     /// Gives a token another name, which must be the only one of its kind among its issuer's.
     fn rename<'a>(&'a self, id: &'a str, name: &'a str) -> Answer<'a, Rename>;
+
+    /// Changes a token, all that is said or nothing; its name must stay the only one of its kind among its issuer's.
+    fn update<'a>(&'a self, id: &'a str, change: &'a Change, now: Timestamp) -> Answer<'a, Rename>;
 
     /// Ends a token for good; `false` if there is none. A reservation on it is still to be finished.
     fn delete<'a>(&'a self, id: &'a str, now: Timestamp) -> Answer<'a, bool>;

@@ -104,6 +104,17 @@ pub enum Commit {
     None,
 }
 
+/// What is changed of a token; what is not said stays.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Change {
+    /// Its name.
+    pub name: Option<String>,
+    /// What its issuer keeps with it.
+    pub custom_metadata: Option<Value>,
+    /// Whether it is revoked.
+    pub revoked: Option<bool>,
+}
+
 /// What renaming found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rename {

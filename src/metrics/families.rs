@@ -17,6 +17,7 @@ pub(super) fn render(metrics: &Metrics, now: Timestamp) -> String {
     upstream(metrics, &mut families);
     deprecated(metrics, now, &mut families);
     schedules(metrics, now, &mut families);
+    tokens(metrics, &mut families);
     own(metrics, &mut families);
     let mut families: Vec<_> = families.into_iter().map(|family| family.0).collect();
     families.extend(metrics.process.collect());
@@ -158,6 +159,25 @@ fn schedules(metrics: &Metrics, now: Timestamp, families: &mut Vec<Family>) {
         }
     }
     families.extend([deprecated, sunset, phases]);
+}
+
+fn tokens(metrics: &Metrics, families: &mut Vec<Family>) {
+    let mut issued =
+        Family::counter("duskgate_tokens_issued_total", "Calls for a token of our own module, by their end.");
+    for (operation, outcome, count) in metrics.tokens.issuings() {
+        issued.add(&[("operation", operation), ("outcome", outcome)], count as f64);
+    }
+    let mut redeemed = Family::counter(
+        "duskgate_tokens_redeemed_total",
+        "Joins with a token of our own module, by their end.",
+    );
+    for (kind, outcome, count) in metrics.tokens.redeemings() {
+        redeemed.add(&[("invite_type", kind), ("outcome", outcome)], count as f64);
+    }
+    let mut up =
+        Family::gauge("duskgate_ledger_up", "Whether the ledger can be read; 0 also where there is none.");
+    up.add(&[], metrics.tokens.ledger_up());
+    families.extend([issued, redeemed, up]);
 }
 
 fn own(metrics: &Metrics, families: &mut Vec<Family>) {

@@ -10,6 +10,7 @@ mod cells;
 mod deprecated;
 mod families;
 mod method;
+mod tokens;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,8 @@ use crate::operation::{Mode, Phase};
 use cells::{Codes, Counter, Histogram, Sharded};
 use deprecated::Watch;
 pub use deprecated::Watched;
+use tokens::Tokens;
+pub use tokens::{Issuing, Redeeming};
 
 /// The metrics of this process.
 pub struct Metrics {
@@ -39,6 +42,7 @@ pub struct Metrics {
     malformed: Rare,
     upstream_errors: Rare,
     limits: Rare,
+    tokens: Tokens,
     reload_success_at: AtomicI64,
     reload_successful: AtomicU64,
     process: prometheus::process_collector::ProcessCollector,
@@ -85,6 +89,7 @@ impl Metrics {
             malformed: Rare::default(),
             upstream_errors: Rare::default(),
             limits: Rare::default(),
+            tokens: Tokens::new(),
             reload_success_at: AtomicI64::new(clock.now().as_second()),
             reload_successful: AtomicU64::new(1),
             process: prometheus::process_collector::ProcessCollector::for_self(),
@@ -184,6 +189,21 @@ impl Metrics {
         if let Some(cells) = self.server_cells(server) {
             cells.up.store(up.into(), Relaxed);
         }
+    }
+
+    /// A call that asks for a token of ours was answered.
+    pub fn token_issued(&self, operation: &str, outcome: Issuing) {
+        self.tokens.issued(operation, outcome);
+    }
+
+    /// A join with a token of ours was answered; one that was refused before the token was looked at does not count.
+    pub fn token_redeemed(&self, kind: &str, outcome: Redeeming) {
+        self.tokens.redeemed(kind, outcome);
+    }
+
+    /// Whether the ledger can be read. Until this is first said, it counts as down.
+    pub fn ledger_up(&self, up: bool) {
+        self.tokens.set_ledger_up(up);
     }
 
     /// A configuration was loaded, or refused.

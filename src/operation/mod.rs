@@ -18,21 +18,29 @@ pub enum Mode {
     Observe,
     /// Call the newer API and translate the answer.
     Rewrite,
+    /// Serve it from our own token module.
+    Local,
     /// Answer 410 with directions.
     Gone,
 }
 
 impl Mode {
     /// Every mode that exists.
-    pub const ALL: [Mode; 3] = [Mode::Observe, Mode::Rewrite, Mode::Gone];
+    pub const ALL: [Mode; 4] = [Mode::Observe, Mode::Rewrite, Mode::Local, Mode::Gone];
 
     /// The word in configuration, logs and metrics.
     pub fn name(self) -> &'static str {
         match self {
             Mode::Observe => "observe",
             Mode::Rewrite => "rewrite",
+            Mode::Local => "local",
             Mode::Gone => "gone",
         }
+    }
+
+    /// Whether the call is answered here although the backend may have dropped its route.
+    pub fn keeps_route(self) -> bool {
+        matches!(self, Mode::Rewrite | Mode::Local)
     }
 }
 
@@ -102,6 +110,7 @@ impl Operation {
         match mode {
             Mode::Observe | Mode::Gone => true,
             Mode::Rewrite => self.rewrite.is_some(),
+            Mode::Local => self.invite.as_ref().is_some_and(|invite| invite.consumed_elsewhere().is_none()),
         }
     }
 
@@ -110,6 +119,7 @@ impl Operation {
         match (mode, self.rewrite) {
             (Mode::Rewrite, Some(family)) => family.cost(),
             (Mode::Gone, _) => Cost { usual: 0, most: 0, per_token: 0 },
+            (Mode::Local, _) => Cost { usual: 1, most: 6, per_token: 0 },
             (Mode::Observe | Mode::Rewrite, _) => Cost { usual: 1, most: 1, per_token: 0 },
         }
     }
@@ -242,4 +252,18 @@ pub struct Invite {
     pub named_in: String,
     /// The key of the name there: `name`, or `fullName` of a user.
     pub name_key: String,
+}
+
+impl Invite {
+    /// Where its tokens are used, if that is where a proxy cannot see it, so that nobody but Onezone can issue them
+    /// (contract, section 12.6).
+    pub fn consumed_elsewhere(&self) -> Option<&'static str> {
+        match self.kind.as_str() {
+            "supportSpace" => Some("Oneproviders use these tokens over a WebSocket"),
+            "registerOneprovider" => Some(
+                "Onezone makes the Oneprovider that such a token registers, and nobody can do that in its place",
+            ),
+            _ => None,
+        }
+    }
 }

@@ -84,20 +84,27 @@ impl Table {
     ///
     /// The first [`Conflict`], in the order of the list.
     pub fn new(operations: &[Operation]) -> Result<Self, Conflict> {
+        Table::of(operations.iter().map(|row| (row.id.as_str(), &row.method, row.template.as_str())))
+    }
+
+    /// Builds a table of other routes, each with its name, method and template.
+    ///
+    /// # Errors
+    ///
+    /// The first [`Conflict`], in the order of the rows.
+    pub fn of<'r>(rows: impl IntoIterator<Item = (&'r str, &'r Method, &'r str)>) -> Result<Self, Conflict> {
         let mut table = Table::default();
-        for (index, operation) in operations.iter().enumerate() {
-            let template = Template::parse(&operation.template).map_err(|reason| Conflict::Template {
+        let mut names: Vec<&str> = Vec::new();
+        for (index, (id, method, template)) in rows.into_iter().enumerate() {
+            names.push(id);
+            let template = Template::parse(template).map_err(|reason| Conflict::Template {
                 operation: index,
-                id: operation.id.clone(),
+                id: id.to_owned(),
                 reason,
             })?;
-            if let Err(first) = table.add(&template, &operation.method, index) {
-                return Err(Conflict::Same {
-                    first,
-                    first_id: operations[first].id.clone(),
-                    second: index,
-                    second_id: operation.id.clone(),
-                });
+            if let Err(first) = table.add(&template, method, index) {
+                let (first_id, second_id) = (names[first].to_owned(), id.to_owned());
+                return Err(Conflict::Same { first, first_id, second: index, second_id });
             }
         }
         for paths in &mut table.by_length {

@@ -219,7 +219,7 @@ impl Store {
     }
 
     /// The groups that the user is a member of, directly or through their child groups.
-    fn groups_of(&self, user: &str) -> BTreeSet<&str> {
+    pub fn groups_of(&self, user: &str) -> BTreeSet<&str> {
         let mut found = BTreeSet::new();
         loop {
             let more: Vec<_> = self

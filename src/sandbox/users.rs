@@ -28,6 +28,14 @@ pub fn may_view(store: &Store, call: &Call) -> bool {
     user == Some(call.id("id")) || user.is_some_and(|user| store.is_admin(user, &["oz_users_view"]))
 }
 
+pub fn may_view_privileges(store: &Store, call: &Call) -> bool {
+    is_oneself_or(store, call, "oz_view_privileges")
+}
+
+pub fn may_list_relationships(store: &Store, call: &Call) -> bool {
+    is_oneself_or(store, call, "oz_users_list_relationships")
+}
+
 /// `GET /user`.
 pub fn current(store: &mut Store, call: &Call) -> Result<Answer, Fault> {
     protected(store, call.auth.user().unwrap_or_default())
@@ -41,6 +49,16 @@ pub fn get(store: &mut Store, call: &Call) -> Result<Answer, Fault> {
 /// `GET /user/effective_privileges`.
 pub fn effective_privileges(store: &mut Store, call: &Call) -> Result<Answer, Fault> {
     Ok(Answer::ok(json!({ "privileges": found(store, call.auth.user().unwrap_or_default())?.oz_privileges })))
+}
+
+/// `GET /users/{id}/effective_privileges`.
+pub fn effective_privileges_of(store: &mut Store, call: &Call) -> Result<Answer, Fault> {
+    Ok(Answer::ok(json!({ "privileges": found(store, call.id("id"))?.oz_privileges })))
+}
+
+/// `GET /users/{id}/effective_groups`.
+pub fn effective_groups(store: &mut Store, call: &Call) -> Result<Answer, Fault> {
+    Ok(Answer::ok(json!({ "groups": store.groups_of(call.id("id")) })))
 }
 
 /// The user as its fellow members see it.
@@ -73,6 +91,11 @@ pub fn configuration(store: &mut Store, _: &Call) -> Result<Answer, Fault> {
         "compatibilityRegistryRevision": 2_024_101_600,
         "providerRegistrationPolicy": if restricted { "restricted" } else { "open" },
     })))
+}
+
+fn is_oneself_or(store: &Store, call: &Call, privilege: &str) -> bool {
+    let user = call.auth.user();
+    user == Some(call.id("id")) || user.is_some_and(|user| store.is_admin(user, &[privilege]))
 }
 
 fn protected(store: &Store, id: &str) -> Result<Answer, Fault> {

@@ -12,6 +12,7 @@
 use std::fmt;
 
 use hkdf::Hkdf;
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
@@ -29,6 +30,8 @@ const RANDOM: usize = 32;
 /// What a key is expanded with to give its own number, and before an id to give a token's secret.
 const NUMBER_INFO: &[u8] = b"duskgate key number";
 const SECRET_INFO: &[u8] = b"duskgate invite token ";
+/// What it is expanded with to give the key under which calls are remembered.
+const MARK_INFO: &[u8] = b"duskgate idempotency";
 
 /// The keys of a key file. `Debug` prints `<redacted>`.
 pub struct KeyRing {
@@ -118,6 +121,12 @@ impl KeyRing {
         }
     }
 
+    /// Marks by which these parts can be known again and from which nobody learns them, one for each key, the newest
+    /// first.
+    pub fn marks(&self, parts: &[&[u8]]) -> Vec<[u8; KEY]> {
+        self.keys.iter().map(|key| key.mark(parts)).collect()
+    }
+
     /// How many keys there are; at least one.
     pub fn count(&self) -> usize {
         self.keys.len()
@@ -158,6 +167,18 @@ impl Key {
     fn secret(&self, id: &str) -> Secret {
         let bytes = expand::<KEY>(&self.derivation, &[SECRET_INFO, id.as_bytes()]);
         Secret(Zeroizing::new(to_hex(&bytes)))
+    }
+
+    /// Each part goes in with its length, so that no two lists are written the same.
+    fn mark(&self, parts: &[&[u8]]) -> [u8; KEY] {
+        let key = expand::<KEY>(&self.derivation, &[MARK_INFO]);
+        let mut mac = Hmac::<Sha256>::new_from_slice(&*key)
+            .expect("this cannot fail because HMAC takes keys of any length (RFC 2104, section 2)");
+        for part in parts {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part);
+        }
+        mac.finalize().into_bytes().into()
     }
 }
 

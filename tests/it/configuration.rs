@@ -39,6 +39,7 @@ fn the_examples_in_the_comments_of_the_reference_are_true() {
     std::fs::write(directory.path().join("service.token"), "token\n").unwrap();
     std::fs::write(directory.path().join("ledger-ca.pem"), certificate.cert.pem()).unwrap();
     std::fs::write(directory.path().join("ledger.password"), "password\n").unwrap();
+    duskgate::token::key_file::create(&directory.path().join("duskgate.key")).unwrap();
     // Some keys are of use for a data base only.
     let text =
         uncommented(&reference()).replace("sqlite:duskgate.db", "postgres://duskgate@localhost/duskgate");
@@ -71,7 +72,8 @@ fn uncommented(text: &str) -> String {
         let bare = line.strip_prefix("# ").unwrap_or(line);
         let key = bare.split(" = ").next().unwrap_or_default();
         let is_key = bare.contains(" = ") && key.chars().all(|c| c.is_ascii_lowercase() || c == '_');
-        if is_key || bare.starts_with("[[") { bare } else { line }
+        let is_table = bare.starts_with('[') && bare.ends_with(']');
+        if is_key || is_table { bare } else { line }
     });
     lines.collect::<Vec<_>>().join("\n")
 }

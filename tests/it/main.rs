@@ -13,6 +13,7 @@ mod keygen;
 mod layering;
 mod ledger;
 mod lifecycle;
+mod local;
 mod logs;
 mod memory;
 mod proxy;

@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use jiff::Timestamp;
 
 use super::{
-    Answer, Commit, Create, Filter, Issue, Issued, Load, Page, Rename, Reserve, Round, Server, Settings,
+    Answer, Change, Commit, Create, Filter, Issue, Issued, Load, Page, Rename, Reserve, Round, Server,
+    Settings,
 };
 use database::Database;
 
@@ -78,6 +79,10 @@ impl super::Store for Store {
 
     fn rename<'a>(&'a self, id: &'a str, name: &'a str) -> Answer<'a, Rename> {
         Box::pin(async move { Ok(self.changed(verbs::rename(&self.database, id, name).await?)) })
+    }
+
+    fn update<'a>(&'a self, id: &'a str, change: &'a Change, now: Timestamp) -> Answer<'a, Rename> {
+        Box::pin(async move { Ok(self.changed(verbs::update(&self.database, id, change, now).await?)) })
     }
 
     fn delete<'a>(&'a self, id: &'a str, now: Timestamp) -> Answer<'a, bool> {

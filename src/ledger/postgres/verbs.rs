@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 
 use super::database::Database;
 use super::rows;
-use crate::ledger::{Away, Commit, Filter, Issue, Issued, Page, Rename, Reserve, Round};
+use crate::ledger::{Away, Change, Commit, Filter, Issue, Issued, Page, Rename, Reserve, Round};
 
 /// What is pruned in one change.
 pub(super) const PRUNED_AT_ONCE: u64 = 1000;
@@ -141,6 +141,29 @@ pub(super) async fn set_revoked(
 pub(super) async fn rename(database: &Database, id: &str, name: &str) -> Result<Rename, Away> {
     let sql = "UPDATE duskgate_tokens SET name = $2 WHERE id = $1 AND NOT deleted RETURNING id";
     match database.ask(sql, &[&id, &name]).await {
+        Ok(changed) if changed.is_empty() => Ok(Rename::Unknown),
+        Ok(_) => Ok(Rename::Done),
+        Err(Away::Postgres(error)) if violates_uniqueness(&error) => Ok(Rename::NameTaken),
+        Err(away) => Err(away),
+    }
+}
+
+pub(super) async fn update(
+    database: &Database,
+    id: &str,
+    change: &Change,
+    now: Timestamp,
+) -> Result<Rename, Away> {
+    let sql = "UPDATE duskgate_tokens SET
+                   name = COALESCE($2, name),
+                   custom_metadata = COALESCE($3, custom_metadata),
+                   revoked = COALESCE($4, revoked),
+                   ended_at = CASE WHEN $4 IS NULL OR state = 2 THEN ended_at
+                                   WHEN $4 THEN COALESCE(ended_at, $5) END
+               WHERE id = $1 AND NOT deleted RETURNING id";
+    let custom_metadata = change.custom_metadata.as_ref().map(Value::to_string);
+    let Change { name, revoked, .. } = change;
+    match database.ask(sql, &[&id, name, &custom_metadata, revoked, &now.as_microsecond()]).await {
         Ok(changed) if changed.is_empty() => Ok(Rename::Unknown),
         Ok(_) => Ok(Rename::Done),
         Err(Away::Postgres(error)) if violates_uniqueness(&error) => Ok(Rename::NameTaken),

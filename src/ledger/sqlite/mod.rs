@@ -18,7 +18,9 @@ use rusqlite::Connection;
 use file::File;
 use queue::Queue;
 
-use super::{Answer, Away, Commit, Create, Filter, Issue, Issued, Load, Page, Rename, Reserve, Round};
+use super::{
+    Answer, Away, Change, Commit, Create, Filter, Issue, Issued, Load, Page, Rename, Reserve, Round,
+};
 
 /// Threads that read. A long list then holds up nobody who asks for one token.
 const READERS: usize = 2;
@@ -114,6 +116,11 @@ impl super::Store for Store {
     fn rename<'a>(&'a self, id: &'a str, name: &'a str) -> Answer<'a, Rename> {
         let (id, name) = (id.to_owned(), name.to_owned());
         self.write(move |connection| verbs::rename(connection, &id, &name))
+    }
+
+    fn update<'a>(&'a self, id: &'a str, change: &'a Change, now: Timestamp) -> Answer<'a, Rename> {
+        let (id, change) = (id.to_owned(), change.clone());
+        self.write(move |connection| verbs::update(connection, &id, &change, now))
     }
 
     fn delete<'a>(&'a self, id: &'a str, now: Timestamp) -> Answer<'a, bool> {

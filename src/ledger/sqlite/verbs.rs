@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Params, params};
 use serde_json::Value;
 
 use super::rows::{self, COLUMNS};
-use crate::ledger::{Commit, Filter, Issue, Issued, Page, Rename, Reserve, Round, State};
+use crate::ledger::{Change, Commit, Filter, Issue, Issued, Page, Rename, Reserve, Round, State};
 
 pub(super) fn issue(connection: &Connection, token: &Issued) -> rusqlite::Result<Issue> {
     let privileges = token.privileges.as_ref().map(|list| Value::from(list.clone()).to_string());
@@ -142,6 +142,27 @@ pub(super) fn set_revoked(
 pub(super) fn rename(connection: &Connection, id: &str, name: &str) -> rusqlite::Result<Rename> {
     let sql = "UPDATE OR IGNORE tokens SET name = ?2 WHERE id = ?1 AND deleted = 0";
     if execute(connection, sql, [id, name])? {
+        return Ok(Rename::Done);
+    }
+    Ok(if get(connection, id)?.is_some() { Rename::NameTaken } else { Rename::Unknown })
+}
+
+pub(super) fn update(
+    connection: &Connection,
+    id: &str,
+    change: &Change,
+    now: Timestamp,
+) -> rusqlite::Result<Rename> {
+    let sql = "UPDATE OR IGNORE tokens SET
+                   name = COALESCE(?2, name),
+                   custom_metadata = COALESCE(?3, custom_metadata),
+                   revoked = COALESCE(?4, revoked),
+                   ended_at = CASE WHEN ?4 IS NULL OR state = 2 THEN ended_at
+                                   WHEN ?4 THEN COALESCE(ended_at, ?5) END
+               WHERE id = ?1 AND deleted = 0";
+    let custom_metadata = change.custom_metadata.as_ref().map(ToString::to_string);
+    let Change { name, revoked, .. } = change;
+    if execute(connection, sql, params![id, name, custom_metadata, revoked, now.as_microsecond()])? {
         return Ok(Rename::Done);
     }
     Ok(if get(connection, id)?.is_some() { Rename::NameTaken } else { Rename::Unknown })

@@ -82,6 +82,8 @@ pub static ROWS: &[Row] = rows! {
     PUT "/user/spaces/{sid}/alias", ("user", "{}", "space_alias", "{sid}", "private"), users::caller_exists, users::is_user, aliases::set;
     DELETE "/user/spaces/{sid}/alias", ("user", "{}", "space_alias", "{sid}", "private"), aliases::exists, users::is_user, aliases::remove;
     GET "/users/{id}", ("user", "{id}", "instance", "", "protected"), users::exists, users::may_view, users::get;
+    GET "/users/{id}/effective_privileges", ("user", "{id}", "eff_oz_privileges", "", "private"), users::exists, users::may_view_privileges, users::effective_privileges_of;
+    GET "/users/{id}/effective_groups", ("user", "{id}", "eff_groups", "", "private"), users::exists, users::may_list_relationships, users::effective_groups;
     DELETE "/users/{id}", ("user", "{id}", "instance", "", "private"), users::exists, never, unsupported;
 
     GET "/providers", ("provider", "", "list", "", "private"), always, providers::may_list_all, providers::list;

@@ -11,25 +11,25 @@ use crate::body::Body;
 use crate::upstream::Answer;
 
 /// The error in an answer in Onezone's envelope; null where it is none.
-pub(super) fn error(answer: &Answer) -> Value {
+pub(in crate::serve) fn error(answer: &Answer) -> Value {
     let mut body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     body.get_mut("error").map(Value::take).unwrap_or_default()
 }
 
 /// Whether the backend has no such route: a JSON 404 is about a resource, an empty one about the route, and so is 405
 /// (contract, section 2).
-pub(super) fn lacks_route(answer: &Answer) -> bool {
+pub(in crate::serve) fn lacks_route(answer: &Answer) -> bool {
     matches!(answer.status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) && answer.body.is_empty()
 }
 
 /// Whether a resource does not exist, by the answer of its own route.
-pub(super) fn says_not_found(answer: &Answer) -> bool {
+pub(in crate::serve) fn says_not_found(answer: &Answer) -> bool {
     answer.status == StatusCode::NOT_FOUND && error(answer)["id"] == "notFound"
 }
 
 /// Whether a 401 refuses the credentials as such, whatever they are used for (step 3 of the contract's section 3). A
 /// caveat may be refused there or, being about the resource, later.
-pub(super) fn refuses_credentials(answer: &Answer) -> bool {
+pub(in crate::serve) fn refuses_credentials(answer: &Answer) -> bool {
     let auth_error = &error(answer)["details"]["authError"]["id"];
     answer.status == StatusCode::UNAUTHORIZED
         && auth_error.is_string()
@@ -37,14 +37,14 @@ pub(super) fn refuses_credentials(answer: &Answer) -> bool {
 }
 
 /// Whether a 401 says that there are no credentials, and so that nobody is let in without.
-pub(super) fn wants_credentials(answer: &Answer) -> bool {
+pub(in crate::serve) fn wants_credentials(answer: &Answer) -> bool {
     let error = error(answer);
     answer.status == StatusCode::UNAUTHORIZED && error["id"] == "unauthorized" && error["details"].is_null()
 }
 
 /// Whether a 401 refuses credentials that are good for being confined to other calls (step 10). Nobody whose credentials
 /// are bad gets so far.
-pub(super) fn refuses_api_caveat(answer: &Answer) -> bool {
+pub(in crate::serve) fn refuses_api_caveat(answer: &Answer) -> bool {
     let auth_error = &error(answer)["details"]["authError"];
     answer.status == StatusCode::UNAUTHORIZED
         && auth_error["id"] == "tokenCaveatUnverified"
@@ -52,7 +52,7 @@ pub(super) fn refuses_api_caveat(answer: &Answer) -> bool {
 }
 
 /// The answer as it is. Where it redirects to the path that was `called`, it is made to redirect to the caller's own.
-pub(super) fn pass(answer: Answer, called: &str, own: &str) -> Response<Body> {
+pub(in crate::serve) fn pass(answer: Answer, called: &str, own: &str) -> Response<Body> {
     let Answer { status, mut headers, body, .. } = answer;
     headers.remove(CONTENT_LENGTH);
     headers.remove(TRANSFER_ENCODING);
@@ -71,7 +71,7 @@ pub(super) fn pass(answer: Answer, called: &str, own: &str) -> Response<Body> {
 
 /// A reply of ours with the fields of the backend's answer that are not about its content: `date`, `server`, CORS, and
 /// what the deployment sets on all answers.
-pub(super) fn instead(backend: HeaderMap, mut reply: Response<Body>) -> Response<Body> {
+pub(in crate::serve) fn instead(backend: HeaderMap, mut reply: Response<Body>) -> Response<Body> {
     let own = std::mem::replace(reply.headers_mut(), backend);
     let headers = reply.headers_mut();
     for name in

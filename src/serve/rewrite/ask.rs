@@ -18,7 +18,7 @@ use crate::token::api::{self, Gri};
 use crate::token::{Caveat, Subject};
 use crate::upstream::{Answer, Failure};
 
-pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub(in crate::serve) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// What the caller is told.
 pub(super) enum Reply {
@@ -179,14 +179,7 @@ impl<'a> Ask<'a> {
         if !is_reached {
             return self.refusal(answer, path);
         }
-        let allowed = match caveat {
-            Caveat::Api(entries) => entries.join(" or "),
-            _ => String::new(),
-        };
-        let text = format!(
-            "unverified API caveat: this token can only be used for API calls that match the following spec: '{allowed}'"
-        );
-        let refusal = reply::unauthorized_because(reply::token_caveat_unverified(caveat.to_json(), &text));
+        let refusal = reply::token::caveat_unverified(caveat).unauthorized();
         Ok(instead(answer.headers, refusal))
     }
 
@@ -225,12 +218,12 @@ pub(super) fn with_route(answer: Answer) -> Result<Answer, Trouble> {
 }
 
 /// Whether the credentials were good, or there were none.
-pub(super) fn is_proof(answer: &Answer) -> bool {
+pub(in crate::serve) fn is_proof(answer: &Answer) -> bool {
     answer.status == StatusCode::NOT_ACCEPTABLE
 }
 
 /// Whether an id may stand in a path of ours: a router takes dots away with what is before them.
-pub(super) fn is_id(id: &str) -> bool {
+pub(in crate::serve) fn is_id(id: &str) -> bool {
     !matches!(id, "" | "." | "..")
 }
 

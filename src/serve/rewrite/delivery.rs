@@ -12,33 +12,45 @@ use super::idempotency::Place;
 use super::leftover::Leftover;
 use crate::body::Broken;
 
+/// A token that is removed when this is dropped, unless somebody has it.
+pub(in crate::serve) trait Unclaimed: Send + Sync + Unpin + 'static {
+    /// Somebody has it.
+    fn keep(self);
+}
+
+impl Unclaimed for Leftover {
+    fn keep(self) {
+        Leftover::keep(self);
+    }
+}
+
 /// The bytes of an answer with a token in it.
-pub(super) struct Delivery {
+pub(in crate::serve) struct Delivery<U> {
     bytes: Bytes,
-    cargo: Option<Cargo>,
+    cargo: Option<Cargo<U>>,
 }
 
 /// What depends on the token's being taken.
-struct Cargo {
+struct Cargo<U> {
     token: String,
-    leftover: Leftover,
+    leftover: U,
     place: Option<Place>,
 }
 
-impl Delivery {
+impl<U: Unclaimed> Delivery<U> {
     /// The token is kept when these bytes are taken, and removed if they never are.
-    pub fn new(token: String, leftover: Leftover, place: Option<Place>) -> Self {
+    pub fn new(token: String, leftover: U, place: Option<Place>) -> Self {
         let bytes = body(&token).into();
         Delivery { bytes, cargo: Some(Cargo { token, leftover, place }) }
     }
 }
 
 /// The body of an answer with a token in it.
-pub(super) fn body(token: &str) -> String {
+pub(in crate::serve) fn body(token: &str) -> String {
     json!({ "token": token }).to_string()
 }
 
-impl http_body::Body for Delivery {
+impl<U: Unclaimed> http_body::Body for Delivery<U> {
     type Data = Bytes;
     type Error = Broken;
 

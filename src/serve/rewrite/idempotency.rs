@@ -30,10 +30,10 @@ const LONGEST: usize = 255;
 
 /// A field that is no key: sent more than once, empty, too long, or not of visible ASCII characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct BadKey;
+pub(in crate::serve) struct BadKey;
 
 /// The key of a call, if it has one.
-pub(super) fn key(headers: &HeaderMap) -> Result<Option<&[u8]>, BadKey> {
+pub(in crate::serve) fn key(headers: &HeaderMap) -> Result<Option<&[u8]>, BadKey> {
     let mut values = headers.get_all(&FIELD).iter();
     match (values.next().map(|value| value.as_bytes()), values.next()) {
         (None, _) => Ok(None),
@@ -46,7 +46,7 @@ pub(super) fn key(headers: &HeaderMap) -> Result<Option<&[u8]>, BadKey> {
 
 /// The tokens of calls that may be repeated. Clones share them.
 #[derive(Clone)]
-pub(super) struct Replies(Arc<Inner>);
+pub(in crate::serve) struct Replies(Arc<Inner>);
 
 struct Inner {
     secret: [u8; 32],
@@ -71,7 +71,7 @@ struct Kept {
 }
 
 /// Whose turn it is.
-pub(super) enum Turn {
+pub(in crate::serve) enum Turn {
     /// The call is to be served.
     Serve(Place),
     /// It was, and made this token.
@@ -79,7 +79,7 @@ pub(super) enum Turn {
 }
 
 /// The right to serve a call. While it is there, repeats wait; dropped, the next of them has it.
-pub(super) struct Place {
+pub(in crate::serve) struct Place {
     // Dropped first, so that the seat sees whether anything was kept.
     slot: OwnedMutexGuard<Option<Kept>>,
     seat: Seat,

@@ -2,18 +2,18 @@
 //! answer back to what the old route said (contract, section 9). One file a family of operations; what the families
 //! share stands beside them. It does not know why it was asked, nor what is tried if it cannot serve.
 
-mod answer;
-mod ask;
+pub(super) mod answer;
+pub(super) mod ask;
 mod client_tokens;
 mod creation;
-mod delivery;
-mod idempotency;
+pub(super) mod delivery;
+pub(super) mod idempotency;
 mod invite;
 mod leftover;
 mod listing;
-mod name;
-mod payload;
-mod target;
+pub(super) mod name;
+pub(super) mod payload;
+pub(super) mod target;
 #[cfg(test)]
 mod tests;
 
@@ -25,7 +25,7 @@ use http::header::{
 };
 use http::{Request, Response};
 use jiff::Timestamp;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::body::Body;
 use crate::caller::{CREDENTIAL_FIELDS, Caller};
@@ -102,6 +102,26 @@ impl TokenApi {
     /// forgotten, but its tokens in the making are still waited for, and calls can be repeated as before.
     pub fn behind(&self, upstream: Arc<Upstream>) -> Self {
         TokenApi::with(upstream, Arc::clone(&self.0.places), self.0.replies.clone())
+    }
+
+    /// The backend.
+    pub(super) fn upstream(&self) -> &Arc<Upstream> {
+        &self.0.upstream
+    }
+
+    /// The names of targets.
+    pub(super) fn names(&self) -> &target::Names {
+        &self.0.names
+    }
+
+    /// The tokens of calls that may be repeated.
+    pub(super) fn replies(&self) -> &Replies {
+        &self.0.replies
+    }
+
+    /// A place that the end of the program waits for, unless there are too many.
+    pub(super) fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0.places).try_acquire_owned().ok()
     }
 
     /// Waits until no token is in the making and none is left over to be removed. For the end of the program: no call
@@ -200,7 +220,7 @@ async fn repeat(ask: &Ask<'_>, token: &str) -> Result<Response<Body>, Trouble> {
     ask.refusal(answer, &path)
 }
 
-fn handing_over(headers: HeaderMap, body: Body) -> Response<Body> {
+pub(super) fn handing_over(headers: HeaderMap, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     response.headers_mut().insert(CONTENT_TYPE, ask::JSON);
     answer::instead(headers, response)
@@ -208,7 +228,7 @@ fn handing_over(headers: HeaderMap, body: Body) -> Response<Body> {
 
 /// The caller's fields that go with a request of ours: all but those about a body, a part or a version of something,
 /// about a coding of the answer, which is to be read here, and about repeats.
-fn fields_of(headers: &HeaderMap) -> HeaderMap {
+pub(super) fn fields_of(headers: &HeaderMap) -> HeaderMap {
     const LEFT_OUT: [HeaderName; 9] = [
         ACCEPT_ENCODING,
         CONNECTION,
@@ -240,7 +260,7 @@ fn pick(headers: &HeaderMap, is_wanted: impl Fn(&HeaderName) -> bool) -> HeaderM
     fields.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-fn request(method: http::Method, path: &str, headers: HeaderMap, body: Body) -> Request<Body> {
+pub(super) fn request(method: http::Method, path: &str, headers: HeaderMap, body: Body) -> Request<Body> {
     let mut request = Request::new(body);
     *request.method_mut() = method;
     // Paths are made of literals and encoded segments, which a URI takes.

@@ -9,7 +9,7 @@ const LONGEST: usize = 50;
 const ELLIPSIS: &str = "...";
 
 /// `<prefix> - <target> <suffix>`, or `<prefix> <suffix>` where the target's name is not known.
-pub(super) fn compose(prefix: &str, target: Option<&str>, suffix: &str) -> String {
+pub(in crate::serve) fn compose(prefix: &str, target: Option<&str>, suffix: &str) -> String {
     let Some(target) = target else { return format!("{prefix} {suffix}") };
     let room = LONGEST.saturating_sub(prefix.len() + " - ".len() + " ".len() + suffix.len());
     if target.len() <= room {
@@ -24,7 +24,7 @@ pub(super) fn compose(prefix: &str, target: Option<&str>, suffix: &str) -> Strin
 }
 
 /// Six hexadecimal digits that nobody can foresee.
-pub(super) fn random_suffix() -> String {
+pub(in crate::serve) fn random_suffix() -> String {
     format!("{:06x}", fastrand::u32(..1 << 24))
 }
 

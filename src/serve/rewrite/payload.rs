@@ -18,7 +18,7 @@ const LARGEST: usize = 8_000_000;
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A request's body, judged.
-pub(super) enum Payload {
+pub(in crate::serve) enum Payload {
     /// There is none. Onezone looks at the content type nevertheless, whether it can be read at all.
     Absent {
         /// Whether there is no content type, or one that can be read.
@@ -89,6 +89,11 @@ impl Payload {
             Some(_) => Payload::NoObject(bytes),
         }
     }
+}
+
+/// Whether a body under these fields is taken for JSON.
+pub(in crate::serve) fn is_json(headers: &HeaderMap) -> bool {
+    media_type(headers).is_some_and(|media| media.is_json)
 }
 
 /// Any JSON of which each value can be had. serde's own `IgnoredAny` passes over strings that are no text and numbers

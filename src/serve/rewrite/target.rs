@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 const MOST: usize = 10_000;
 
 /// Names of targets, each kept for a while.
-pub(super) struct Names {
+pub(in crate::serve) struct Names {
     keep: Duration,
     known: Mutex<HashMap<String, Known>>,
 }

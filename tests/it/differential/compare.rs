@@ -13,17 +13,20 @@ use super::worlds::World;
 use crate::support::http::Response;
 use crate::support::proxy::Metrics;
 
-/// Makes the calls of a chapter in all three worlds. These exceptions occur, and no others.
+/// Makes the calls of a chapter in all worlds that serve them here. These exceptions occur, and no others.
 pub async fn compare(chapter: impl Fn(&Fixture) -> Vec<Case>, exceptions: &[&str]) {
     let now = duskgate::clock::Clock::Real.now();
     let now = Timestamp::from_second(now.as_second()).expect("a moment");
     let mut old = World::old(now).await;
-    let mut new = [World::new(true, now).await, World::new(false, now).await];
-    let mut counted = [Counts::default(), Counts::default()];
+    let mut new = [World::new(true, now).await, World::new(false, now).await, World::local(now).await];
+    let mut counted = new.each_ref().map(|world| Counts::of(world.mode));
     let (mut faults, mut occurred) = (Vec::new(), BTreeSet::new());
     for case in chapter(&old.sandbox.fixture) {
         let before = exchange(&mut old, &case).await.effect;
         for (world, counted) in new.iter_mut().zip(&mut counted) {
+            if world.mode == Mode::Local && !case.row.operation.can(Mode::Local) {
+                continue;
+            }
             let Exchange { response, requests, effect: after } = exchange(world, &case).await;
             let exception = || EXCEPTIONS.iter().find(|one| (one.permits)(&case, world, &before, &after));
             match (before == after).then_some(None).or_else(|| exception().map(Some)) {
@@ -33,7 +36,11 @@ pub async fn compare(chapter: impl Fn(&Fixture) -> Vec<Case>, exceptions: &[&str
             faults.extend(
                 dressing_faults(&case, &response).map(|fault| format!("{}: {fault}", title(&case, world))),
             );
-            let most = case.called().map_or(1, |row| cases::cost(row, world.tokens_at_most()));
+            let most = case.called().map_or(1, |row| match world.mode {
+                // The name of the target besides.
+                Mode::Local => usize::from(row.operation.cost(Mode::Local).most) + 1,
+                _ => cases::cost(row, world.tokens_at_most()),
+            });
             let removes = requests.iter().any(|line| line.starts_with("DELETE"));
             let may_remove = case.request.method == "DELETE";
             if requests.len() > most || removes && !may_remove {
@@ -60,7 +67,7 @@ pub async fn fixture() -> Fixture {
 
 fn title(case: &Case, world: &World) -> String {
     let name: String = case.name.chars().take(200).collect();
-    format!("{name} (service token: {})", world.has_service_token)
+    format!("{name} ({}, service token: {})", world.mode, world.has_service_token)
 }
 
 /// What is wrong with the header fields about the deprecation.
@@ -95,18 +102,22 @@ fn links(operation: &Operation) -> Vec<String> {
 }
 
 /// What the metrics must say.
-#[derive(Default)]
 struct Counts {
+    mode: Mode,
     deprecated: BTreeMap<String, u64>,
     routes: BTreeMap<&'static str, u64>,
 }
 
 impl Counts {
+    fn of(mode: Mode) -> Self {
+        Counts { mode, deprecated: BTreeMap::new(), routes: BTreeMap::new() }
+    }
+
     fn add(&mut self, case: &Case, response: &Response) {
         let called = case.called();
         *self.routes.entry(if called.is_some() { "deprecated" } else { "other" }).or_default() += 1;
         if let Some(row) = called {
-            let mode = if row.operation.can(Mode::Rewrite) { "rewrite" } else { "observe" };
+            let mode = if row.operation.can(self.mode) { self.mode } else { Mode::Observe };
             let labels = format!(
                 "operation=\"{}\",mode=\"{mode}\",phase=\"deprecated\",code=\"{}\"",
                 row.operation.id, response.status
@@ -118,6 +129,10 @@ impl Counts {
     #[track_caller]
     fn assert_are(&self, metrics: &Metrics) {
         assert_eq!(metrics.counts("duskgate_deprecated_requests_total"), self.deprecated);
+        if self.mode == Mode::Local {
+            // The looking at tokens and their deletion is counted as well.
+            return;
+        }
         let mut routes = BTreeMap::new();
         for (labels, count) in metrics.counts("duskgate_http_requests_total") {
             let route = if labels.contains("route=\"deprecated\"") { "deprecated" } else { "other" };

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use duskgate::operation::Mode;
 use duskgate::token::Token;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -53,7 +54,11 @@ pub async fn exchange(world: &mut World, case: &Case) -> Exchange {
     let requests = sandbox.take_requests();
     let tokens = if response.status == 200 { sandbox.tokens() } else { Vec::new() };
     world.unfill(&mut response);
-    let (created, deleted) = world.changes().await;
+    let (mut created, deleted) = world.changes().await;
+    if world.mode == Mode::Local {
+        assert!(created.is_empty(), "{}: made by Onezone: {created:?}", case.name);
+        created = world.take_issued(&response).await;
+    }
     let effect = Effect {
         status: response.status,
         headers: headers(&response),

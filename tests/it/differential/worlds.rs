@@ -1,13 +1,16 @@
-//! The same world three times: a Onezone that has the old routes, and two without them behind Duskgate, one where Duskgate
-//! holds a service token and remembers names, one where it has neither.
+//! The same world four times: a Onezone that has the old routes, and three without them behind Duskgate. Two rewrite, of which
+//! one holds a service token and remembers names and the other does neither; the last one issues tokens itself.
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 
 use duskgate::clock::Clock;
+use duskgate::operation::Mode;
 use duskgate::sandbox::{self, Sandbox, Settings};
+use duskgate::token::Token;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use super::cases::Case;
 use super::credentials::{self, OWN};
@@ -20,6 +23,10 @@ pub struct World {
     /// In front of it, if there is one.
     pub proxy: Option<Proxy>,
     pub has_service_token: bool,
+    /// How the proxy serves what it can.
+    pub mode: Mode,
+    /// Where a token module keeps its key and its ledger.
+    _directory: Option<TempDir>,
     /// What time it is there.
     pub now: i64,
     /// What stands for the keys of [`OWN`] and for what is made of those.
@@ -31,7 +38,7 @@ pub struct World {
 impl World {
     /// A Onezone that has the old routes, called directly.
     pub async fn old(now: Timestamp) -> Self {
-        World::of(start(true, now).await, None, false, now).await
+        World::of(start(true, now).await, None, false, Mode::Observe, now).await
     }
 
     /// A Onezone without the old routes, behind Duskgate.
@@ -42,19 +49,40 @@ impl World {
             backend: &sandbox.url,
             service_token: has_service_token.then_some(service.as_str()),
             upstream: if has_service_token { "" } else { "name_cache = \"0s\"" },
-            deprecation: r#"
-                sunset_at = 2099-03-31T00:00:00Z
-                documentation = "https://onedata.org/api/stable/onezone/operation/{operation}"
-                "#,
+            deprecation: DEPRECATION,
             ..Setup::default()
         };
         let proxy = Proxy::with(setup).await;
-        World::of(sandbox, Some(proxy), has_service_token, now).await
+        World::of(sandbox, Some(proxy), has_service_token, Mode::Rewrite, now).await
     }
 
-    async fn of(sandbox: Sandbox, proxy: Option<Proxy>, has_service_token: bool, now: Timestamp) -> Self {
+    /// A Onezone without the old routes, behind Duskgate that issues tokens itself.
+    pub async fn local(now: Timestamp) -> Self {
+        let (sandbox, directory) = (start(false, now).await, tempfile::tempdir().expect("a directory"));
+        let setup = Setup {
+            backend: &sandbox.url,
+            service_token: Some(&sandbox.fixture.user("keeper").token),
+            mode: "local",
+            deprecation: DEPRECATION,
+            local: Some(directory.path()),
+            ..Setup::default()
+        };
+        let proxy = Proxy::with(setup).await;
+        let mut world = World::of(sandbox, Some(proxy), true, Mode::Local, now).await;
+        world._directory = Some(directory);
+        world
+    }
+
+    async fn of(
+        sandbox: Sandbox,
+        proxy: Option<Proxy>,
+        has_service_token: bool,
+        mode: Mode,
+        now: Timestamp,
+    ) -> Self {
         let (now, tokens, names) = (now.as_second(), BTreeMap::new(), BTreeMap::new());
-        let mut world = World { sandbox, proxy, has_service_token, now, tokens, names };
+        let mut world =
+            World { sandbox, proxy, has_service_token, mode, _directory: None, now, tokens, names };
         world.make(&OWN).await;
         world
     }
@@ -94,6 +122,25 @@ impl World {
             self.make(&again).await;
         }
         (created, gone)
+    }
+
+    /// The token in an answer of a token module, as it shows it. It is deleted there.
+    pub async fn take_issued(&self, response: &Response) -> Vec<Value> {
+        let body: Value = serde_json::from_slice(&response.body).unwrap_or_default();
+        let Some(token) = body["token"].as_str().and_then(|text| Token::parse(text).ok()) else {
+            return Vec::new();
+        };
+        let admin = &self.sandbox.fixture.user("admin").token;
+        let path = format!("/api/v3/onezone/tokens/named/{}", token.id.id);
+        let shown = ask(self.address(), &Request::new("GET", &path).token(admin)).await;
+        assert_eq!(shown.status, 200, "{shown:?}");
+        let deleted = ask(self.address(), &Request::new("DELETE", &path).token(admin)).await;
+        assert_eq!(deleted.status, 204, "{deleted:?}");
+        let mut token = shown.json();
+        let created = token["metadata"]["creationTime"].as_i64().expect("a moment");
+        assert!((self.now..self.now + 300).contains(&created), "{token}");
+        token["metadata"]["creationTime"] = self.now.into();
+        vec![token]
     }
 
     /// The most tokens that anybody has between the cases.
@@ -147,6 +194,11 @@ impl World {
         }
     }
 }
+
+const DEPRECATION: &str = r#"
+    sunset_at = 2099-03-31T00:00:00Z
+    documentation = "https://onedata.org/api/stable/onezone/operation/{operation}"
+    "#;
 
 async fn start(legacy: bool, now: Timestamp) -> Sandbox {
     sandbox::start(Settings { legacy, clock: Clock::Fixed(now), ..Settings::default() })

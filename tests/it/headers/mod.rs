@@ -114,7 +114,7 @@ fn pipeline(backend: &str, scene: &Scene, terms: &Terms, clock: Clock) -> (Pipel
     let upstream = Arc::new(Upstream::new(config.upstream, Arc::clone(&metrics)).unwrap());
     let silence = Settings { format: Format::Text, access: Access::Off };
     let log = AccessLog::to(silence, std::io::sink());
-    (Pipeline::new(config.book, upstream, Arc::clone(&metrics), log, clock), metrics)
+    (Pipeline::new(config.book, upstream, None, Arc::clone(&metrics), log, clock), metrics)
 }
 
 fn watched(book: &Book) -> Vec<Watched> {

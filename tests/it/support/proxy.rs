@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use super::http::{Request, ask};
 
 /// How to configure a proxy beyond the least.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Setup<'a> {
     /// The backend's origin.
     pub backend: &'a str,
@@ -24,10 +24,45 @@ pub struct Setup<'a> {
     pub service_token: Option<&'a str>,
     /// More lines of `[upstream]`.
     pub upstream: &'a str,
+    /// The mode of `[deprecation]`.
+    pub mode: &'a str,
     /// More lines of `[deprecation]`.
     pub deprecation: &'a str,
+    /// Where a token module keeps its key and its ledger, if there is to be one.
+    pub local: Option<&'a Path>,
     /// More tables.
     pub more: &'a str,
+}
+
+impl Default for Setup<'_> {
+    fn default() -> Self {
+        Setup {
+            backend: "",
+            service_token: None,
+            upstream: "",
+            mode: "rewrite",
+            deprecation: "",
+            local: None,
+            more: "",
+        }
+    }
+}
+
+/// The key of every token module in the tests.
+const KEY: &str = "6475736b67617465000102030405060708090a0b0c0d0e0f1011121314151617\n";
+
+/// `[ledger]` and `[local]` for a directory, in which the key is put.
+pub fn local_tables(directory: &Path) -> String {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let key = directory.join("duskgate.key");
+    let mut file = std::fs::OpenOptions::new();
+    let mut file = file.write(true).create(true).truncate(true).mode(0o600).open(&key).expect("a file");
+    std::io::Write::write_all(&mut file, KEY.as_bytes()).expect("room on the disk");
+    format!(
+        "[ledger]\nurl = \"sqlite:{}\"\n[local]\nonezone_domain = \"onezone.example.com\"\nkey_file = \"{}\"\n",
+        directory.join("ledger.db").display(),
+        key.display(),
+    )
 }
 
 /// A running proxy.
@@ -63,13 +98,16 @@ impl Proxy {
             {upstream}
             [deprecation]
             deprecated_at = 2020-06-01T00:00:00Z
-            mode = "rewrite"
+            mode = "{mode}"
             {deprecation}
+            {local}
             {more}
             "#,
+            local = setup.local.map(local_tables).unwrap_or_default(),
             backend = setup.backend,
             service_token = service_token.unwrap_or_default(),
             upstream = setup.upstream,
+            mode = setup.mode,
             deprecation = setup.deprecation,
             more = setup.more,
         );
