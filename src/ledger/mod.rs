@@ -74,7 +74,8 @@ pub trait Store: Send + Sync {
     /// Ends a token for good; `false` if there is none. A reservation on it is still to be finished.
     fn delete<'a>(&'a self, id: &'a str, now: Timestamp) -> Answer<'a, bool>;
 
-    /// Tokens in the order in which they were issued, at most `filter.most` a page.
+    /// Tokens in the order in which they were issued, at most `filter.most` a page. A page may hold fewer, or none, and
+    /// not be the last: only so many records are looked at for one.
     fn list<'a>(&'a self, filter: &'a Filter) -> Answer<'a, Page>;
 
     /// The token that was issued under this hash of an Idempotency-Key.
@@ -87,6 +88,9 @@ pub trait Store: Send + Sync {
     /// How many changes were asked for, and how many transactions they took: each of these is one flush to disk.
     fn load(&self) -> Load;
 }
+
+/// How many records are looked at for one page of a list.
+const STRIDE: i64 = 50_000;
 
 /// What a store has done since it was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -161,6 +161,19 @@ pub struct Page {
     pub next: Option<i64>,
 }
 
+impl Page {
+    /// The page of what was found up to some record, in excess of it by one if there was more; the last record of all is
+    /// known as well.
+    pub(super) fn new(mut found: Vec<(i64, Issued)>, most: u32, until: i64, last: i64) -> Self {
+        let next = match found.get(most as usize) {
+            Some(_) => found[..most as usize].last().map(|(sequence, _)| *sequence),
+            None => Some(until).filter(|until| *until < last),
+        };
+        found.truncate(most as usize);
+        Page { tokens: found.into_iter().map(|(_, token)| token).collect(), next }
+    }
+}
+
 impl Issued {
     /// What became of it, in one word.
     pub fn state(&self) -> State {

@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 
 use super::database::Database;
 use super::rows;
-use crate::ledger::{Away, Change, Commit, Filter, Issue, Issued, Page, Rename, Reserve, Round};
+use crate::ledger::{Away, Change, Commit, Filter, Issue, Issued, Page, Rename, Reserve, Round, STRIDE};
 
 /// What is pruned in one change.
 pub(super) const PRUNED_AT_ONCE: u64 = 1000;
@@ -178,26 +178,29 @@ pub(super) async fn delete(database: &Database, id: &str, now: Timestamp) -> Res
 }
 
 pub(super) async fn list(database: &Database, filter: &Filter) -> Result<Page, Away> {
-    let most = filter.most as usize;
+    let last = database.ask("SELECT COALESCE(MAX(sequence), 0) FROM duskgate_tokens", &[]).await?;
+    let last = last.first().map_or(Ok(0), |row| row.try_get(0))?;
+    let after = filter.after.unwrap_or(0);
+    // The records of an issuer are found by an index.
+    let until = if filter.issuer.is_some() { last } else { after.saturating_add(STRIDE) };
     let found = database
         .ask(
             "SELECT * FROM duskgate_tokens
-             WHERE sequence > $1 AND NOT deleted AND ($3::TEXT IS NULL OR issuer = $3)
-                 AND ($4::TEXT IS NULL OR $4 = CASE WHEN revoked THEN 'revoked' WHEN state = 0 THEN 'unused'
+             WHERE sequence > $1 AND sequence <= $2 AND NOT deleted AND ($4::TEXT IS NULL OR issuer = $4)
+                 AND ($5::TEXT IS NULL OR $5 = CASE WHEN revoked THEN 'revoked' WHEN state = 0 THEN 'unused'
                                                     WHEN state = 1 THEN 'reserved' ELSE 'used' END)
-             ORDER BY sequence LIMIT $2",
+             ORDER BY sequence LIMIT $3",
             &[
-                &filter.after.unwrap_or(0),
+                &after,
+                &until,
                 &(i64::from(filter.most) + 1),
                 &filter.issuer,
                 &filter.state.map(|state| state.name()),
             ],
         )
         .await?;
-    let tokens = found.iter().take(most).map(rows::read).collect::<Result<_, _>>()?;
-    let last = if found.len() > most { found[..most].last() } else { None };
-    let next = last.map(|row| row.try_get("sequence")).transpose()?;
-    Ok(Page { tokens, next })
+    let found = found.iter().map(|row| Ok((row.try_get("sequence")?, rows::read(row)?)));
+    Ok(Page::new(found.collect::<Result<_, Away>>()?, filter.most, until, last))
 }
 
 pub(super) async fn prune(database: &Database, before: Timestamp) -> Result<u64, Away> {

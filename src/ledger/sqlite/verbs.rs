@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Params, params};
 use serde_json::Value;
 
 use super::rows::{self, COLUMNS};
-use crate::ledger::{Change, Commit, Filter, Issue, Issued, Page, Rename, Reserve, Round, State};
+use crate::ledger::{Change, Commit, Filter, Issue, Issued, Page, Rename, Reserve, Round, STRIDE, State};
 
 pub(super) fn issue(connection: &Connection, token: &Issued) -> rusqlite::Result<Issue> {
     let privileges = token.privileges.as_ref().map(|list| Value::from(list.clone()).to_string());
@@ -181,25 +181,23 @@ pub(super) fn list(connection: &Connection, filter: &Filter) -> rusqlite::Result
         Some(State::Reserved) => "AND revoked = 0 AND state = 1",
         Some(State::Used) => "AND revoked = 0 AND state = 2",
     };
-    let issuer = if filter.issuer.is_some() { "AND issuer = ?3" } else { "AND ?3 IS NULL" };
+    // The records of an issuer are found by an index.
+    let issuer = if filter.issuer.is_some() { "AND issuer = ?4" } else { "AND ?4 IS NULL" };
     let sql = format!(
-        "SELECT {COLUMNS}, sequence FROM tokens WHERE sequence > ?1 AND deleted = 0 {issuer} {state}
-         ORDER BY sequence LIMIT ?2"
+        "SELECT {COLUMNS}, sequence FROM tokens
+         WHERE sequence > ?1 AND sequence <= ?2 AND deleted = 0 {issuer} {state} ORDER BY sequence LIMIT ?3"
     );
-    let most = i64::from(filter.most);
-    let mut statement = connection.prepare_cached(&sql)?;
-    let mut found = statement.query(params![filter.after.unwrap_or(0), most + 1, filter.issuer])?;
-    let mut page = Page::default();
-    let mut last = None;
-    while let Some(row) = found.next()? {
-        if page.tokens.len() as i64 == most {
-            page.next = last;
-            break;
-        }
-        page.tokens.push(rows::read(row)?);
-        last = Some(row.get("sequence")?);
-    }
-    Ok(page)
+    let last = connection
+        .prepare_cached("SELECT COALESCE(MAX(sequence), 0) FROM tokens")?
+        .query_one([], |row| row.get(0))?;
+    let after = filter.after.unwrap_or(0);
+    let until = if filter.issuer.is_some() { last } else { after.saturating_add(STRIDE) };
+    let parameters = params![after, until, i64::from(filter.most) + 1, filter.issuer];
+    let found = connection
+        .prepare_cached(&sql)?
+        .query_map(parameters, |row| Ok((row.get("sequence")?, rows::read(row)?)))?
+        .collect::<Result<_, _>>()?;
+    Ok(Page::new(found, filter.most, until, last))
 }
 
 pub(super) fn prune(connection: &Connection, before: Timestamp, most: u32) -> rusqlite::Result<u64> {

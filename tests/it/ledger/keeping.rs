@@ -10,6 +10,7 @@ on_every_store!(
     what_was_done_is_there_when_the_ledger_is_opened_again,
     a_list_comes_in_pages_in_the_order_of_issue,
     a_list_can_be_of_one_issuer_or_one_state,
+    what_is_rare_in_a_large_ledger_is_found_in_several_pages,
     only_what_is_spent_and_old_is_pruned,
     more_is_pruned_than_goes_into_one_change,
     a_newer_ledger_is_refused,
@@ -68,6 +69,24 @@ async fn a_list_can_be_of_one_issuer_or_one_state(world: World) {
     assert_eq!(ids(&ledger.list(&filter).await.unwrap().tokens), ["unused", "other"]);
     let filter = Filter { issuer: Some("usr-ben".to_owned()), ..Filter::default() };
     assert_eq!(ids(&ledger.list(&filter).await.unwrap().tokens), ["other"]);
+}
+
+async fn what_is_rare_in_a_large_ledger_is_found_in_several_pages(world: World) {
+    let ledger = world.open();
+    ledger.check().await.unwrap();
+    world.fill(100_100).await;
+    issue_reserved(&*ledger, "rare", "user:ben", 1).await;
+    let mut filter = Filter { state: Some(State::Reserved), ..Filter::default() };
+    let mut pages = Vec::new();
+    loop {
+        let page = ledger.list(&filter).await.unwrap();
+        pages.push(page.tokens.len());
+        filter.after = page.next;
+        if page.next.is_none() {
+            break;
+        }
+    }
+    assert_eq!(pages, [0, 0, 1]);
 }
 
 async fn only_what_is_spent_and_old_is_pruned(world: World) {

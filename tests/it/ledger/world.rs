@@ -46,6 +46,28 @@ impl World {
         ledger::open(&self.settings(), Create::Yes)
     }
 
+    /// Puts in very many tokens, unused.
+    pub async fn fill(&self, count: usize) {
+        let columns = "id, operation, invite_type, target, issuer, name, created_at, revoked";
+        let values = "'filled ' || n, 'operation', 'userJoinGroup', 'group', 'usr-anna', 'filled ' || n, 0";
+        match self {
+            World::Sqlite(directory) => {
+                let connection = rusqlite::Connection::open(directory.path().join("duskgate.db")).unwrap();
+                let sql = format!(
+                    "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count})
+                     INSERT INTO tokens ({columns}) SELECT {values}, 0 FROM numbers"
+                );
+                connection.execute_batch(&sql).unwrap();
+            }
+            World::Postgres { server, place } => {
+                let numbers = format!("generate_series(1, {count}) AS numbers (n)");
+                let sql =
+                    format!("INSERT INTO duskgate_tokens ({columns}) SELECT {values}, FALSE FROM {numbers}");
+                server.connect(place).await.batch_execute(&sql).await.unwrap();
+            }
+        }
+    }
+
     /// Makes it a ledger of another version.
     pub async fn set_version(&self, version: i64) {
         match self {
