@@ -271,7 +271,7 @@ impl Pipeline {
         let passed = if is_last_hop {
             Ok(())
         } else {
-            hygiene::request(&mut headers, request.version(), peer.address.ip(), &settings.via)
+            hygiene::request(&mut headers, request.version(), peer.address.ip(), peer.secure, &settings.via)
         };
         hygiene::set_host(&mut headers, request.uri(), otherwise);
         *request.headers_mut() = headers;

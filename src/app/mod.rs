@@ -131,7 +131,8 @@ pub async fn start(config: Config, source: Option<Source>, access: AccessLog) ->
 
     let names: Vec<String> = listeners.iter().map(SocketAddr::to_string).collect();
     let metrics = Arc::new(Metrics::new(Clock::Real, &names, words()));
-    let gate = Arc::new(Gate::new(config.limits.clone(), Arc::clone(&metrics)));
+    let terms = config.listeners.iter().map(|_| listen::Terms::default()).collect();
+    let gate = Arc::new(Gate::new(config.limits.clone(), terms, Arc::clone(&metrics)));
     let live = Arc::new(Live::new(config, source, metrics, access, Arc::clone(&gate))?);
     let threads = Threads::start(bound, threads, &live, &gate)?;
     let panel = Arc::new(panel::of(&live));

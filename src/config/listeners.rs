@@ -85,6 +85,7 @@ pub(super) fn limits(root: &Table, findings: &Findings) -> Bounds {
     let duration = |key, seconds: u32| section.duration(key, seconds * SECOND, MILLISECOND..=DAY);
     let bounds = Bounds {
         client: Limits {
+            tls_handshake: 10 * SECOND,
             request_head: duration("request_head", 10),
             client_stall: duration("client_stall", 60),
             client_idle: duration("client_idle", 75),

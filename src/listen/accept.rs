@@ -8,7 +8,9 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::connection::Connection;
-use super::{Gate, Handler};
+use super::stream::Stream;
+use super::{Gate, Handler, Peer, arrival};
+use crate::http1::Interim;
 
 /// How long accepting pauses when the process or the system is out of something.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -28,8 +30,14 @@ pub async fn serve<H: Handler>(
     let socket = TcpListener::from_std(socket)?;
     let start = |(stream, address): (TcpStream, SocketAddr)| {
         let pass = gate.enter(listener);
-        let connection = Connection::new(stream, address, listener, Arc::clone(&handler), Arc::clone(&gate));
-        tokio::spawn(connection.run(pass));
+        let terms = gate.terms(listener);
+        let peer = Peer { address, listener, secure: false, interim: Interim::wanted() };
+        let (handler, gate) = (Arc::clone(&handler), Arc::clone(&gate));
+        if terms.are_plain() {
+            tokio::spawn(Connection::new(Stream::Plain(stream), peer, handler, gate).run(pass));
+        } else {
+            tokio::spawn(arrival::arrive(stream, peer, Arc::clone(&terms), handler, gate, pass));
+        }
     };
     let accept_until_closed = async {
         loop {

@@ -10,8 +10,8 @@ use http::header::{CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body::Body as _;
 use tokio::io::AsyncWrite;
-use tokio::net::tcp::OwnedWriteHalf;
 
+use super::stream::Writer;
 use crate::body::Body;
 use crate::clock::Clock;
 use crate::http1::{Framing, Outgoing, framing, write};
@@ -97,7 +97,7 @@ impl Answer {
     }
 
     /// Writes as much as there is and the client takes.
-    pub fn poll_send(&mut self, socket: &mut OwnedWriteHalf, cx: &mut Context<'_>) -> Poll<Sent> {
+    pub fn poll_send(&mut self, socket: &mut Writer, cx: &mut Context<'_>) -> Poll<Sent> {
         loop {
             self.is_blocked = false;
             let is_starved = self.fill(cx);
@@ -133,7 +133,7 @@ impl Answer {
         Ok(false)
     }
 
-    fn poll_flush(&mut self, socket: &mut OwnedWriteHalf, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(&mut self, socket: &mut Writer, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.out.is_empty() {
             let socket = Pin::new(&mut *socket);
             let written = match self.out.flat() {
@@ -148,7 +148,8 @@ impl Answer {
                 }
             }
         }
-        Poll::Ready(Ok(()))
+        // TLS holds what the socket had no room for.
+        Pin::new(socket).poll_flush(cx)
     }
 }
 

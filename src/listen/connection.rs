@@ -1,23 +1,21 @@
 //! One connection from a client: a loop of head, handler, answer. Everything a request needs lives in one boxed future
 //! for as long as the request does; between requests a connection is a socket and a deadline.
 
-use std::net::{Shutdown, SocketAddr};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use http::{Response, StatusCode};
-use socket2::SockRef;
-use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedWriteHalf;
+use tokio::io::AsyncWrite as _;
 
 use super::answer::{Answer, Sent};
 use super::gate::Pass;
 use super::incoming::Failure;
 use super::input::Input;
 use super::refusal::Refusal;
+use super::stream::{Stream, Writer};
 use super::{Gate, Handler, Limits, Peer, switch};
 use crate::body::Body;
 use crate::http1::{Interim, RequestHead, Tunnel, head};
@@ -32,16 +30,14 @@ const LAST_CALL: Duration = Duration::from_millis(500);
 
 /// A connection.
 pub(super) struct Connection<H> {
-    socket: OwnedWriteHalf,
+    socket: Writer,
     /// What the socket had no room for when it was tried: the rest of interim responses.
     unsent: BytesMut,
     input: Input,
-    /// Empty between requests.
-    interim: Interim,
+    /// Whose requests these are. Its interim responses are empty between requests.
+    peer: Peer,
     deadline: Arc<Deadline>,
     limits: Arc<Limits>,
-    address: SocketAddr,
-    listener: usize,
     handler: Arc<H>,
     gate: Arc<Gate>,
 }
@@ -56,24 +52,16 @@ enum Next {
 }
 
 impl<H: Handler> Connection<H> {
-    pub fn new(
-        socket: TcpStream,
-        address: SocketAddr,
-        listener: usize,
-        handler: Arc<H>,
-        gate: Arc<Gate>,
-    ) -> Self {
-        let (reading, socket) = socket.into_split();
+    pub fn new(stream: Stream, peer: Peer, handler: Arc<H>, gate: Arc<Gate>) -> Self {
+        let (reading, socket) = stream.into_split();
         let deadline = Arc::new(Deadline::never());
         Connection {
             input: Input::new(reading, Arc::clone(&deadline)),
             socket,
             unsent: BytesMut::new(),
-            interim: Interim::wanted(),
+            peer,
             deadline,
             limits: gate.limits(),
-            address,
-            listener,
             handler,
             gate,
         }
@@ -83,6 +71,20 @@ impl<H: Handler> Connection<H> {
     pub async fn run(mut self, _pass: Pass) {
         self.converse().await;
         // Not shut down but closed: where an answer broke off, the client must see a reset and no orderly end.
+        self.socket.forget();
+    }
+
+    /// Counts a client that is none of ours, answers it unless it was answered, and closes.
+    pub async fn turn_away(mut self, refusal: Refusal, is_answered: bool, _pass: Pass) {
+        let next = if is_answered {
+            refusal.count(&self.gate.metrics, self.peer.listener);
+            Next::Close
+        } else {
+            self.refuse(refusal).await
+        };
+        if let Next::Close = next {
+            self.close().await;
+        }
         self.socket.forget();
     }
 
@@ -102,6 +104,7 @@ impl<H: Handler> Connection<H> {
                 }
             }
         }
+        self.socket.say_goodbye();
     }
 
     /// Waits for the first byte of a request; false if there will be none.
@@ -144,8 +147,10 @@ impl<H: Handler> Connection<H> {
         let (version_1_1, expects_continue) = (head.version_1_1, head.expects_continue);
         let wants_to_keep = head.keep_alive;
         let method = head.method.clone();
-        let interim = if version_1_1 { self.interim.clone() } else { Interim::unwanted() };
-        let peer = Peer { address: self.address, listener: self.listener, interim };
+        let mut peer = self.peer.clone();
+        if !version_1_1 {
+            peer.interim = Interim::unwanted();
+        }
         let Some(mut response) = self.handle(head, &peer).await else { return Next::Drop };
 
         match self.input.failure() {
@@ -253,13 +258,13 @@ impl<H: Handler> Connection<H> {
         self.deadline.clear();
         if let Sent::Broken = sent {
             // So that a client that reads until the end takes a broken answer for what it is.
-            let _ = SockRef::from(self.socket.as_ref()).set_linger(Some(Duration::ZERO));
+            self.socket.break_off();
         }
         sent
     }
 
     async fn refuse(&mut self, refusal: Refusal) -> Next {
-        refusal.count(&self.gate.metrics, self.listener);
+        refusal.count(&self.gate.metrics, self.peer.listener);
         let answer = Answer::refusal(self.unsent.split(), refusal.status());
         match self.send(answer).await {
             Sent::Broken => Next::Drop,
@@ -269,11 +274,15 @@ impl<H: Handler> Connection<H> {
 
     /// Closes our side, and listens until the client has closed its own.
     async fn close(&mut self) {
-        if SockRef::from(self.socket.as_ref()).shutdown(Shutdown::Write).is_err() {
-            return;
-        }
         self.input.release();
         self.deadline.set(LINGER);
+        let is_closed = std::future::poll_fn(|cx| match Pin::new(&mut self.socket).poll_shutdown(cx) {
+            Poll::Ready(outcome) => Poll::Ready(outcome.is_ok()),
+            Poll::Pending => self.deadline.poll_over(cx).map(|()| false),
+        });
+        if !is_closed.await {
+            return;
+        }
         std::future::poll_fn(|cx| {
             loop {
                 self.input.buffer.clear();

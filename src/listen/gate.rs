@@ -7,13 +7,15 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
-use super::Limits;
+use super::{Limits, Terms};
 use crate::metrics::Metrics;
 use crate::timer;
 
 /// Shared by every accepting thread and every connection.
 pub struct Gate {
     limits: ArcSwap<Limits>,
+    /// Of each listener.
+    terms: Vec<ArcSwap<Terms>>,
     draining: AtomicBool,
     open: AtomicUsize,
     stop: watch::Sender<Stage>,
@@ -29,10 +31,11 @@ enum Stage {
 }
 
 impl Gate {
-    /// An open gate.
-    pub fn new(limits: Limits, metrics: Arc<Metrics>) -> Self {
+    /// An open gate for these listeners.
+    pub fn new(limits: Limits, terms: Vec<Terms>, metrics: Arc<Metrics>) -> Self {
         Gate {
             limits: ArcSwap::from_pointee(limits),
+            terms: terms.into_iter().map(ArcSwap::from_pointee).collect(),
             draining: AtomicBool::new(false),
             open: AtomicUsize::new(0),
             stop: watch::Sender::new(Stage::Open),
@@ -48,6 +51,16 @@ impl Gate {
     /// The limits in force.
     pub fn limits(&self) -> Arc<Limits> {
         self.limits.load_full()
+    }
+
+    /// Sets other terms for a listener's connections to come.
+    pub fn set_terms(&self, listener: usize, terms: Terms) {
+        self.terms[listener].store(Arc::new(terms));
+    }
+
+    /// The terms of a listener.
+    pub(super) fn terms(&self, listener: usize) -> arc_swap::Guard<Arc<Terms>> {
+        self.terms[listener].load()
     }
 
     /// Stops accepting; connections close after what is in flight.

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
-use tokio::net::tcp::OwnedReadHalf;
 
+use super::stream::Reader;
 use crate::body::Broken;
 use crate::http1::{Decoded, Decoder};
 use crate::timer::Deadline;
@@ -23,7 +23,7 @@ const LEAST: usize = 4 * 1024;
 /// The reading side of a connection, inside a request's body.
 #[derive(Debug)]
 pub(super) struct Reading {
-    pub socket: OwnedReadHalf,
+    pub socket: Reader,
     pub buffer: BytesMut,
     pub decoder: Decoder,
     pub deadline: Arc<Deadline>,
@@ -134,7 +134,7 @@ impl Reading {
 
 /// Reads what there is behind what `buffer` holds, with room for at least `room` bytes.
 pub(super) fn poll_read(
-    socket: &mut OwnedReadHalf,
+    socket: &mut Reader,
     cx: &mut Context<'_>,
     buffer: &mut BytesMut,
     room: usize,

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::Request;
-use tokio::net::tcp::OwnedReadHalf;
 
 use super::incoming::{Failure, Incoming, Reading, Shelf, poll_read};
+use super::stream::Reader;
 use crate::body::Body;
 use crate::http1::{Decoder, Framing, RequestHead};
 use crate::timer::Deadline;
@@ -29,7 +29,7 @@ pub(super) struct Input {
     /// What was read and not yet used.
     pub buffer: BytesMut,
     /// `None` while it is lent.
-    socket: Option<OwnedReadHalf>,
+    socket: Option<Reader>,
     deadline: Arc<Deadline>,
     shelf: Shelf,
     /// The length of the body, where its framing told it.
@@ -39,7 +39,7 @@ pub(super) struct Input {
 }
 
 impl Input {
-    pub fn new(socket: OwnedReadHalf, deadline: Arc<Deadline>) -> Self {
+    pub fn new(socket: Reader, deadline: Arc<Deadline>) -> Self {
         Input {
             buffer: BytesMut::new(),
             socket: Some(socket),
@@ -91,13 +91,13 @@ impl Input {
     /// Ready when there is something to read, or the end; no buffer is needed to wait.
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
         match &self.socket {
-            Some(socket) => socket.as_ref().poll_read_ready(cx).map(|_| ()),
+            Some(socket) => socket.poll_readable(cx),
             None => Poll::Ready(()),
         }
     }
 
     /// Takes the reading side out, with what was read and not used.
-    pub fn take(&mut self) -> Option<(OwnedReadHalf, Bytes)> {
+    pub fn take(&mut self) -> Option<(Reader, Bytes)> {
         Some((self.socket.take()?, self.buffer.split().freeze()))
     }
 

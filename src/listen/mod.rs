@@ -22,12 +22,14 @@
 
 mod accept;
 mod answer;
+mod arrival;
 mod bind;
 mod connection;
 mod gate;
 mod incoming;
 mod input;
 mod refusal;
+mod stream;
 mod switch;
 
 use std::future::Future;
@@ -40,6 +42,7 @@ use crate::body::Body;
 use crate::http1::{HeadLimits, Interim};
 
 pub use accept::serve;
+pub use arrival::Terms;
 pub use bind::{Bound, bind};
 pub use gate::Gate;
 
@@ -53,6 +56,8 @@ pub struct Settings {
 /// What a client may take, in time and in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
+    /// From the connection's start to the end of the TLS handshake.
+    pub tls_handshake: Duration,
     /// From a request's first byte (or from the connection's start) to the end of its head.
     pub request_head: Duration,
     /// Without a byte of a body read from the client, or of an answer taken by it.
@@ -70,6 +75,8 @@ pub struct Peer {
     pub address: SocketAddr,
     /// The index of the listener.
     pub listener: usize,
+    /// Whether it came over TLS.
+    pub secure: bool,
     /// Takes interim responses to this request.
     pub interim: Interim,
 }

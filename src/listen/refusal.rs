@@ -24,6 +24,16 @@ impl Refusal {
         Refusal { status: 400, word: "chunk", is_limit: false }
     }
 
+    /// The client speaks HTTP where TLS is wanted.
+    pub fn plain_http() -> Self {
+        Refusal { status: 400, word: "plain_http", is_limit: false }
+    }
+
+    /// The TLS handshake failed.
+    pub fn handshake() -> Self {
+        Refusal { status: 400, word: "tls_handshake", is_limit: false }
+    }
+
     pub fn status(self) -> StatusCode {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_REQUEST)
     }

@@ -4,8 +4,8 @@ use std::io;
 
 use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
+use super::stream::{Reader, Writer};
 use crate::http1::Tunnel;
 
 /// What is moved at once, each way.
@@ -13,7 +13,7 @@ const ROOM: usize = 16 * 1024;
 
 /// Moves bytes between the client and the upstream until both have closed or one has failed. `early` is what the client
 /// sent before it knew.
-pub(super) async fn run(reading: OwnedReadHalf, writing: &mut OwnedWriteHalf, early: Bytes, tunnel: Tunnel) {
+pub(super) async fn run(reading: Reader, writing: &mut Writer, early: Bytes, tunnel: Tunnel) {
     let Some((mut upstream, answered)) = tunnel.take() else { return };
     let mut client = tokio::io::join(reading, writing);
     let moved = async {

@@ -29,12 +29,18 @@ pub const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-ho
 pub struct Loop;
 
 /// Makes a client's request fit to be forwarded: strips the hop-by-hop fields and those that `Connection` names, then
-/// adds `X-Forwarded-*` and `Via`. An upgrade to a WebSocket is kept; `listen` lets no other pass.
+/// adds `X-Forwarded-*` and `Via`; `secure` says whether the client came over TLS. An upgrade to a WebSocket is kept; `listen` lets no other pass.
 ///
 /// # Errors
 ///
 /// [`Loop`]: our own name is in `Via`.
-pub fn request(headers: &mut HeaderMap, version: Version, client: IpAddr, via: &str) -> Result<(), Loop> {
+pub fn request(
+    headers: &mut HeaderMap,
+    version: Version,
+    client: IpAddr,
+    secure: bool,
+    via: &str,
+) -> Result<(), Loop> {
     if has_passed(headers, via) {
         return Err(Loop);
     }
@@ -55,7 +61,8 @@ pub fn request(headers: &mut HeaderMap, version: Version, client: IpAddr, via: &
         IpAddr::V4(_) => client,
     };
     append(headers, X_FORWARDED_FOR, &address.to_string());
-    set(headers, X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+    let scheme = HeaderValue::from_static(if secure { "https" } else { "http" });
+    set(headers, X_FORWARDED_PROTO, scheme);
     if let Some(host) = host {
         set(headers, X_FORWARDED_HOST, host);
     }

@@ -81,7 +81,8 @@ fn seen(headers: &HeaderMap) -> Vec<String> {
 }
 
 fn peer() -> Peer {
-    Peer { address: SocketAddr::from(([192, 0, 2, 7], 40000)), listener: 0, interim: Interim::wanted() }
+    let address = SocketAddr::from(([192, 0, 2, 7], 40000));
+    Peer { address, listener: 0, secure: false, interim: Interim::wanted() }
 }
 
 /// The pipeline of a configuration, at a moment.
