@@ -9,6 +9,7 @@ use std::hint::black_box;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use duskgate::clock::Clock;
 use duskgate::token::keys::{KeyRing, Ours};
 use duskgate::token::{Caveat, Identifier, InviteType, Persistence, Subject, Token, Type};
 
@@ -44,7 +45,7 @@ const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1
 fn mint(ring: &KeyRing) -> String {
     let kind = Type::invite(InviteType::UserJoinGroup, "0123456789abcdef0123456789abcdefch0123");
     let subject = Subject::User("fedcba9876543210fedcba9876543210ch3210".to_owned());
-    let id = Identifier::new(Persistence::Named, subject, kind, ring.mint_id());
+    let id = Identifier::new(Persistence::Named, subject, kind, ring.mint_id(Clock::Real.now()));
     let secret = ring.secret(&id.id).expect("the secret of an own id");
     Token::mint("onezone.example.org", id, Vec::new(), secret.as_bytes()).expect("a token").serialize()
 }

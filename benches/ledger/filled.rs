@@ -22,7 +22,8 @@ pub fn create(file: &Path, tokens: u64) -> Figure<()> {
         "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?1)
          INSERT INTO tokens (id, operation, invite_type, target, issuer, name, created_at, privileges, revoked,
              state, consumer, moment, ended_at)
-         SELECT 'dg11111111' || lower(hex(randomblob(16))), 'create_user_group_invite_token', 'userJoinGroup',
+         SELECT 'dg11111111' || printf('%08x', ((1700000000000 + n) / 64) & 0xffffffff) || lower(hex(randomblob(12))),
+             'create_user_group_invite_token', 'userJoinGroup',
              printf('%032xch3c4d', n % 5000), printf('usr-%032xch5e6f', n % 1000),
              'user invite to group - developers ' || lower(hex(randomblob(6))), 1700000000000000 + n * 1000,
              '[\"group_view\"]', 0, iif(n % 10 < 7, 2, 0), iif(n % 10 < 7, printf('usr-%032xch5e6f', n % 977), NULL),

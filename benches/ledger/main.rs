@@ -124,7 +124,8 @@ async fn issue(ledger: &dyn Store, callers: u64, time: Duration) -> Figure<Issui
 
 /// A new token and its text, as the operation that is deprecated gives it.
 fn mint(keys: &KeyRing, caller: u64, number: u64) -> (Issued, String) {
-    let id = keys.mint_id();
+    let now = Clock::Real.now();
+    let id = keys.mint_id(now);
     let (user, target) = (format!("{caller:032x}ch1a2b"), format!("{:032x}ch3c4d", number % 1000));
     let kind = Type::invite(InviteType::UserJoinGroup, target.clone());
     let identifier = Identifier::new(Persistence::Named, Subject::User(user.clone()), kind, id.clone());
@@ -137,7 +138,7 @@ fn mint(keys: &KeyRing, caller: u64, number: u64) -> (Issued, String) {
         target,
         issuer: format!("usr-{user}"),
         name: format!("user invite to group - developers {}", &id[id.len() - 12..]),
-        created_at: Clock::Real.now(),
+        created_at: now,
         privileges: Some(vec!["group_view".to_owned()]),
         revoked: false,
         custom_metadata: None,

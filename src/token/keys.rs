@@ -4,15 +4,18 @@
 //! begin with `#` are skipped. The newest key issues; all of them verify, so a key is rotated by putting a new one in
 //! front, and ends all that it issued when it is taken out.
 //!
-//! An id is `dg`, the number of the key (8 hexadecimal digits) and 32 random ones. Onezone's begin with a hexadecimal
-//! digit (contract, section 12.1), which `g` is not, so the two never meet. The number of a key is derived from it and
-//! tells nothing of it. A token's secret is derived from the key and the whole id (HKDF-SHA256, RFC 5869): nothing
-//! that is stored about a token helps to forge one, and whose a token is can be said without asking a ledger.
+//! An id is `dg`, the number of the key (8 hexadecimal digits), the time (8) and 24 random ones. Onezone's begin with
+//! two hexadecimal digits (contract, section 12.1), and `g` is none, so the two never meet. The number of a key is derived
+//! from it and tells nothing of it. The time puts ids that are made together beside each other in an index,
+//! however large that is; nothing relies on it, and where ids were made without, those are as good. A token's secret is
+//! derived from the key and the whole id (HKDF-SHA256, RFC 5869): nothing that is stored about a token helps to forge
+//! one, and whose a token is can be said without asking a ledger.
 
 use std::fmt;
 
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use jiff::Timestamp;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
@@ -24,8 +27,12 @@ const KEY: usize = 32;
 const PREFIX: &str = "dg";
 /// The hexadecimal digits of a key's number.
 const NUMBER: usize = 8;
-/// The random hexadecimal digits of an id.
-const RANDOM: usize = 32;
+/// The hexadecimal digits of the time in an id, in ticks since 1970 so short that few ids share one. They begin again after
+/// 8.7 years, when what was issued in the same tick was long forgotten.
+const TIME: usize = 8;
+const TICK_MILLISECONDS: i64 = 64;
+/// The random hexadecimal digits of an id: 96 bits.
+const RANDOM: usize = 24;
 
 /// What a key is expanded with to give its own number, and before an id to give a token's secret.
 const NUMBER_INFO: &[u8] = b"duskgate key number";
@@ -96,13 +103,14 @@ impl KeyRing {
         if keys.is_empty() { Err(BadKeys::None) } else { Ok(KeyRing { keys }) }
     }
 
-    /// A new id for a token that the newest key issues: 42 letters and digits.
-    pub fn mint_id(&self) -> String {
-        let number = self.keys[0].number.map(char::from);
-        let mut id = String::with_capacity(PREFIX.len() + NUMBER + RANDOM);
+    /// A new id for a token that the newest key issues now: 42 letters and digits, ordered by time.
+    pub fn mint_id(&self, now: Timestamp) -> String {
+        let ticks = now.as_millisecond().div_euclid(TICK_MILLISECONDS).to_be_bytes();
+        let time: [u8; TIME] = to_hex(&[ticks[4], ticks[5], ticks[6], ticks[7]]);
+        let chance: [u8; RANDOM] = to_hex(&random::<{ RANDOM / 2 }>());
+        let mut id = String::with_capacity(PREFIX.len() + NUMBER + TIME + RANDOM);
         id.push_str(PREFIX);
-        id.extend(number);
-        id.extend(to_hex::<{ RANDOM / 2 }, RANDOM>(&random()).map(char::from));
+        id.extend(self.keys[0].number.iter().chain(&time).chain(&chance).copied().map(char::from));
         id
     }
 
@@ -190,7 +198,7 @@ pub(super) fn new_key() -> Zeroizing<String> {
 
 /// The number of the key in an id that has the form of ours.
 fn number_in(id: &str) -> Option<[u8; NUMBER]> {
-    let digits = id.strip_prefix(PREFIX).filter(|digits| digits.len() == NUMBER + RANDOM)?.as_bytes();
+    let digits = id.strip_prefix(PREFIX).filter(|digits| digits.len() == NUMBER + TIME + RANDOM)?.as_bytes();
     let lower_hex = digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
     if lower_hex { digits[..NUMBER].try_into().ok() } else { None }
 }

@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 
 use duskgate::token::keys::{KeyRing, Ours};
 use duskgate::token::{Identifier, InviteType, Persistence, Subject, Token, Type, key_file};
+use jiff::Timestamp;
 
 fn keygen(directory: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_duskgate"));
@@ -38,7 +39,12 @@ fn mode(file: &Path) -> u32 {
 
 fn token(ring: &KeyRing) -> Token {
     let kind = Type::invite(InviteType::UserJoinGroup, "group1");
-    let id = Identifier::new(Persistence::Named, Subject::User("user1".to_owned()), kind, ring.mint_id());
+    let id = Identifier::new(
+        Persistence::Named,
+        Subject::User("user1".to_owned()),
+        kind,
+        ring.mint_id(Timestamp::UNIX_EPOCH),
+    );
     let secret = ring.secret(&id.id).expect("a secret");
     Token::mint("onezone.example.org", id, Vec::new(), secret.as_bytes()).expect("a token")
 }

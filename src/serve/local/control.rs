@@ -1,10 +1,10 @@
 //! What the issuer of a token does with it afterwards: looking at it, renaming and revoking it, ending it (contract,
-//! section 8). The issuer may, who manages the cluster of a Oneprovider that is the issuer, and who manages all tokens.
+//! section 8), and asking whether it is revoked. The issuer may, who manages the cluster of a Oneprovider that is the issuer, and who manages all tokens.
 
 use http::{Method, Response, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::asking::{Asking, Stop, id_in, lists};
+use super::asking::{Asking, Stop, lists};
 use super::invitation::{BASE, Invitation};
 use super::issue::{self, refusal};
 use super::rights::{Asker, holds};
@@ -26,14 +26,24 @@ pub(super) enum Verb {
     Show,
     Change,
     End,
+    /// Is it revoked?
+    Status,
 }
 
 impl Verb {
-    pub const ALL: [Verb; 3] = [Verb::Show, Verb::Change, Verb::End];
+    pub const ALL: [Verb; 4] = [Verb::Show, Verb::Change, Verb::End, Verb::Status];
+
+    /// The path of a token, below the base.
+    pub fn path(self) -> &'static str {
+        match self {
+            Verb::Status => "/tokens/named/{id}/status",
+            Verb::Show | Verb::Change | Verb::End => "/tokens/named/{id}",
+        }
+    }
 
     pub fn method(self) -> Method {
         match self {
-            Verb::Show => Method::GET,
+            Verb::Show | Verb::Status => Method::GET,
             Verb::Change => Method::PATCH,
             Verb::End => Method::DELETE,
         }
@@ -42,10 +52,16 @@ impl Verb {
     /// What api caveats call it.
     fn operation(self) -> &'static str {
         match self {
-            Verb::Show => "get",
+            Verb::Show | Verb::Status => "get",
             Verb::Change => "update",
             Verb::End => "delete",
         }
+    }
+
+    /// The resource of a token that api caveats are matched with.
+    fn resource(self, id: &str) -> Gri<'_> {
+        let instance = Gri::private("token", id, "instance");
+        if self == Verb::Status { Gri { scope: "shared", ..instance } } else { instance }
     }
 }
 
@@ -75,13 +91,13 @@ async fn perform(
 ) -> Result<Response<Body>, Stop> {
     let local = asking.local;
     let Some(issued) = local.ledger().get(id).await? else { return Ok(reply::not_found()) };
-    if let Some(caveat) = asking.unmatched(verb.operation(), &Gri::private("token", id, "instance")) {
+    if let Some(caveat) = asking.unmatched(verb.operation(), &verb.resource(id)) {
         return Err(refusal(caveat, Default::default()));
     }
     if asking.is_anonymous() {
         return Ok(reply::unauthorized());
     }
-    if !may_manage(asking, &issued, payload).await? {
+    if !may(asking, verb, &issued, payload).await? {
         return Ok(reply::forbidden());
     }
     match verb {
@@ -89,6 +105,10 @@ async fn perform(
             Some(object) => Ok(handing_over(Default::default(), Body::full(object.to_string()))),
             None => Ok(reply::not_found()),
         },
+        Verb::Status => {
+            let status = json!({ "revoked": issued.revoked });
+            Ok(handing_over(Default::default(), Body::full(status.to_string())))
+        }
         Verb::Change => change(local, id, payload).await,
         Verb::End => match local.ledger().delete(id, local.now()).await? {
             true => Ok(done()),
@@ -97,7 +117,10 @@ async fn perform(
     }
 }
 
-async fn may_manage(asking: &Asking<'_>, issued: &Issued, payload: &Payload) -> Result<bool, Stop> {
+/// Whether the caller may do this. A member of the cluster of the Oneprovider that is the issuer may ask for the status, who
+/// may change the cluster may do anything. A Oneprovider that a user has to do with may ask Onezone for the status of the
+/// user's tokens; here it may not, because no call tells whether it has.
+async fn may(asking: &Asking<'_>, verb: Verb, issued: &Issued, payload: &Payload) -> Result<bool, Stop> {
     let caller = match asking.claimed() {
         Some(subject) => subject,
         None => asking.find_out(payload).await?,
@@ -110,19 +133,19 @@ async fn may_manage(asking: &Asking<'_>, issued: &Issued, payload: &Payload) -> 
     let service = asking.service();
     let asker = if asking.is_confined() { Asker::Service(&service) } else { Asker::User(asking) };
     if let Some(Subject::Provider(provider)) = &issuer
-        && manages_cluster(asker, id_in(&Subject::Provider(provider.clone())), user).await?
+        && is_in_cluster(asker, provider, user, verb).await?
     {
         return Ok(true);
     }
     Ok(holds(asker, user, "oz_tokens_manage").await? == Some(true))
 }
 
-async fn manages_cluster(asker: Asker<'_>, cluster: &str, user: &str) -> Result<bool, Stop> {
+async fn is_in_cluster(asker: Asker<'_>, cluster: &str, user: &str, verb: Verb) -> Result<bool, Stop> {
     let [cluster, user] = [cluster, user].map(|id| route::encode(id.as_bytes()));
     let path = format!("{BASE}/clusters/{cluster}/effective_users/{user}/privileges");
     let answer: Answer = asker.get(&path).await?;
     match answer.status {
-        StatusCode::OK => Ok(lists(&answer, "privileges", "cluster_update")),
+        StatusCode::OK => Ok(verb == Verb::Status || lists(&answer, "privileges", "cluster_update")),
         _ if answer::says_not_found(&answer) => Ok(false),
         _ => Err(asker.useless(answer, &path)),
     }

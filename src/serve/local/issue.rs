@@ -257,7 +257,7 @@ impl<'a> Issuance<'a> {
     ) -> Result<(String, Ledgered), Stop> {
         let local = self.local();
         for _ in 0..ATTEMPTS {
-            let id = local.keys().mint_id();
+            let id = local.keys().mint_id(self.now);
             let token = mint(local, &issuer.subject, self.invitation, self.target(), &id)
                 .ok_or(Stop::Failed(reply::Failure::Internal))?;
             let name = name::compose(&self.invite.name_prefix, target_name, &name::random_suffix());

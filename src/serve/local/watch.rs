@@ -52,7 +52,7 @@ pub(super) fn table() -> (Table, Vec<What>) {
         rows.push((Method::POST, path, What::Inspect(question)));
     }
     for verb in control::Verb::ALL {
-        rows.push((verb.method(), format!("{BASE}/tokens/named/{{id}}"), What::Control(verb)));
+        rows.push((verb.method(), format!("{BASE}{}", verb.path()), What::Control(verb)));
     }
     let table = Table::of(rows.iter().map(|(method, path, _)| (path.as_str(), method, path.as_str())))
         .expect("this cannot fail because the routes are different, and a test builds it");
@@ -159,13 +159,14 @@ mod tests {
     #[test]
     fn every_watched_route_is_found() {
         let (table, tasks) = table();
-        assert_eq!(tasks.len(), 9 + 3 + 3);
+        assert_eq!(tasks.len(), 9 + 3 + 4);
         for (method, path) in [
             (Method::POST, "/user/groups/join"),
             (Method::POST, "/groups/g/parents/join/"),
             (Method::POST, "/spaces/s/harvesters/j%6Fin"),
             (Method::POST, "/tokens/verify_invite_token"),
             (Method::DELETE, "/tokens/named/x"),
+            (Method::GET, "/tokens/named/x/status"),
         ] {
             let found = table.find(&method, &format!("{BASE}{path}"));
             assert!(matches!(found, Found::Call(_)), "{method} {path}: {found:?}");
@@ -173,7 +174,7 @@ mod tests {
         for (method, path) in [
             (Method::GET, "/user/groups/join"),
             (Method::POST, "/harvesters/h/spaces/join"),
-            (Method::GET, "/tokens/named/x/status"),
+            (Method::PATCH, "/tokens/named/x/status"),
             (Method::GET, "/tokens/named"),
         ] {
             let found = table.find(&method, &format!("{BASE}{path}"));

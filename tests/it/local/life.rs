@@ -71,6 +71,36 @@ async fn the_issuer_or_an_administrator_changes_a_token_and_nobody_else_does() {
 }
 
 #[tokio::test]
+async fn the_status_of_a_token_is_told_as_onezone_tells_it() {
+    let mut told = Vec::new();
+    for world in [World::old().await, World::new().await] {
+        let token = world.issue("anna", &world.group_route()).await;
+        let path = format!("/tokens/named/{}", id_of(&token));
+        let status = format!("{path}/status");
+        let mut answers = Vec::new();
+        for who in ["anna", "steward", "ben", ""] {
+            let response = world.call(who, "GET", &status, None).await;
+            answers.push((
+                response.status,
+                response.json(),
+                response.header("content-type").map(str::to_owned),
+            ));
+        }
+        world.call("anna", "PATCH", &path, Some(json!({ "revoked": true }))).await;
+        let response = world.call("anna", "GET", &status, None).await;
+        answers.push((response.status, response.json(), None));
+        world.call("anna", "DELETE", &path, None).await;
+        answers.push((world.call("anna", "GET", &status, None).await.status, json!(null), None));
+        told.push(answers);
+        world.stop().await;
+    }
+    assert_eq!(told[0], told[1]);
+    let statuses: Vec<_> = told[1].iter().map(|(status, ..)| *status).collect();
+    assert_eq!(statuses, [200, 200, 403, 401, 200, 404]);
+    assert_eq!((&told[1][0].1, &told[1][4].1), (&json!({ "revoked": false }), &json!({ "revoked": true })));
+}
+
+#[tokio::test]
 async fn a_confined_token_does_what_it_may_with_tokens() {
     let world = World::new().await;
     let token = world.issue("anna", &world.group_route()).await;
@@ -82,6 +112,12 @@ async fn a_confined_token_does_what_it_may_with_tokens() {
         let credential = read(&world.fixture().user("anna").token).confine(caveat).unwrap().serialize();
         let response = ask(world.address(), &Request::new("GET", &path).token(&credential)).await;
         assert_eq!(response.status, status, "{entry}: {response:?}");
+    }
+    let caveat = Caveat::Api(vec!["ozw/get/token.*.instance:shared".to_owned()]);
+    let credential = read(&world.fixture().user("anna").token).confine(caveat).unwrap().serialize();
+    for (path, status) in [(path.clone(), 401), (format!("{path}/status"), 200)] {
+        let response = ask(world.address(), &Request::new("GET", &path).token(&credential)).await;
+        assert_eq!(response.status, status, "{path}: {response:?}");
     }
     world.stop().await;
 }
