@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::operation::{ClientTokens, Family, Mode, Operation, Phase};
 use crate::policy::{self, AfterSunset, Book, Entry, Verdict};
 use crate::route::{self, Call, Found};
+use crate::serve::local::{self, Watched};
 
 /// Options of the command.
 #[derive(Debug, Args)]
@@ -22,6 +23,7 @@ use crate::route::{self, Call, Found};
 Examples:
   duskgate explain POST /api/v3/onezone/groups/abc/users/token
   duskgate explain POST /api/v3/onezone/groups/abc/users/token --at 2027-03-31T00:00:00Z
+  duskgate explain POST /api/v3/onezone/user/groups/join
   duskgate explain GET /api/v3/onezone/health")]
 pub struct Arguments {
     /// The method, in capital letters as it is sent
@@ -44,7 +46,8 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     match arguments.source.load() {
         Ok(config) => {
             let now = arguments.at.unwrap_or_else(|| Clock::Real.now());
-            let mut out = explain(&config.book, &arguments.method, &arguments.path, now);
+            let has_module = config.local.is_some();
+            let mut out = explain(&config.book, has_module, &arguments.method, &arguments.path, now);
             if let Some(consumer) = &arguments.consumer {
                 let _ = writeln!(out, "\nconsumer:   {consumer} (nothing here depends on who calls)");
             }
@@ -54,13 +57,18 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-fn explain(book: &Book, method: &Method, path: &str, now: Timestamp) -> String {
+/// `has_module`: whether there is a token module, which watches some routes that are not deprecated.
+fn explain(book: &Book, has_module: bool, method: &Method, path: &str, now: Timestamp) -> String {
     let mut out = format!("request:    {method} {path}\nat:         {now:.0}\n");
     let path = path.split('?').next().unwrap_or_default();
     match book.table.find(method, path) {
         Found::Call(call) => deprecated(&mut out, &book.entries[call.operation], &call, now),
         Found::OtherMethod { operations } => other_method(&mut out, book, method, &operations, now),
         Found::Other => {
+            if has_module && let Some(watched) = local::watched(method, path) {
+                self::watched(&mut out, watched);
+                return out;
+            }
             let why = match route::segments(path) {
                 Ok(_) => "no deprecated operation has this path",
                 Err(_) => {
@@ -77,6 +85,49 @@ fn passes(out: &mut String, why: &str) {
     let _ = writeln!(
         out,
         "operation:  none: {why}\noutcome:    passes through, neither dressed nor counted as deprecated"
+    );
+}
+
+/// A route on which a token of ours may arrive.
+fn watched(out: &mut String, watched: Watched) {
+    let ledger = "503 ledgerUnavailable while the ledger is away";
+    let (what, ours) = match watched {
+        Watched::Join(kind) => (
+            format!("the join with invitations of type {}", kind.name()),
+            format!(
+                "201, no body, once the caller, the token and the right of its issuer are found good; it is used once, \
+                 refusals are Onezone's, {ledger}\n\
+                 cost:       5 requests to the backend, at most 4 where it is refused"
+            ),
+        ),
+        Watched::Question(name @ "verify_invite_token") => (
+            format!("{name}, of the token in the body"),
+            format!("200 with its subject, or why it is no good; {ledger}"),
+        ),
+        Watched::Question(name) => (
+            format!("{name}, of the token in the body"),
+            "200 with what was asked for; no ledger is needed".to_owned(),
+        ),
+        Watched::Token { is_ours: true } => {
+            let answer = format!("for its issuer, or who holds oz_tokens_manage; {ledger}");
+            let _ = writeln!(
+                out,
+                "operation:  none: no deprecated operation has this path\n\
+                 watched:    a token, by an id that has the form of ours\n\
+                 outcome:    answered by our own token module: {answer}; neither dressed nor counted as deprecated"
+            );
+            return;
+        }
+        Watched::Token { is_ours: false } => {
+            return passes(out, "no deprecated operation has this path, and the id has not the form of ours");
+        }
+    };
+    let _ = writeln!(
+        out,
+        "operation:  none: no deprecated operation has this path\n\
+         watched:    {what}\n\
+         outcome:    where the token in the body was issued here, answered by our own token module: {ours}\n\
+         otherwise:  passes through as it came; either way neither dressed nor counted as deprecated"
     );
 }
 
@@ -186,8 +237,10 @@ fn answer(entry: &Entry, call: &Call, verdict: Verdict) -> String {
         }
         Mode::Local => format!(
             "{} {{\"token\":\"…\"}}, issued by our own token module where the backend says that the caller may invite; \
-             errors are those of the old route, and 503 ledgerUnavailable while the ledger is away",
-            entry.operation.success
+             errors are those of the old route, and 503 ledgerUnavailable while the ledger is away\n\
+             cost:       {} requests to the backend",
+            entry.operation.success,
+            entry.operation.cost(verdict.mode),
         ),
         Mode::Rewrite => {
             let newer = entry.operation.successors.first();
@@ -246,7 +299,61 @@ mod tests {
             "[upstream]\nservers = [\"http://a\"]\n[deprecation]\ndeprecated_at = 2020-06-01T00:00:00Z\nsunset_at = 2027-03-31T00:00:00Z\n{configuration}"
         );
         let config = Config::read(std::path::Path::new("c.toml"), &text, []).unwrap();
-        explain(&config.book, &method, path, moment(at).unwrap())
+        explain(&config.book, false, &method, path, moment(at).unwrap())
+    }
+
+    #[test]
+    fn what_a_token_module_watches_says_what_it_does_there() {
+        let ours = "dgd3ab7b3d0123456789abcdef0123456789abcdef";
+        let text =
+            "[upstream]\nservers = [\"http://a\"]\n[deprecation]\ndeprecated_at = 2020-06-01T00:00:00Z\n";
+        let config = Config::read(std::path::Path::new("c.toml"), text, []).unwrap();
+        let now = moment("2026-11-24").unwrap();
+        let joins = "the join with invitations of type groupJoinGroup\noutcome:    where the token in the body was \
+                     issued here, answered by our own token module: 201, no body, once";
+        for (method, path, parts) in [
+            (
+                Method::POST,
+                "/groups/abc/parents/join/",
+                [joins, "\ncost:       5 requests", "\notherwise:  passes"],
+            ),
+            (
+                Method::POST,
+                "/tokens/examine?a=b",
+                ["examine, of the token in the body\n", "no ledger", "otherwise: "],
+            ),
+            (
+                Method::POST,
+                "/tokens/verify_invite_token",
+                ["verify", "200 with its subject", "503 ledgerUnav"],
+            ),
+            (
+                Method::GET,
+                &format!("/tokens/named/{ours}"),
+                ["has the form of ours\n", "for its issuer", "503"],
+            ),
+            (
+                Method::GET,
+                &format!("/tokens/named/{ours}/status"),
+                ["has the form of ours\n", "for its", "503"],
+            ),
+            (
+                Method::DELETE,
+                "/tokens/named/abc",
+                ["has not the form of ours", "passes through", "outcome: "],
+            ),
+            (
+                Method::GET,
+                "/user/groups/join",
+                ["none: no deprecated operation", "passes through", "outcome: "],
+            ),
+        ] {
+            let path = format!("/api/v3/onezone{path}");
+            let said = explain(&config.book, true, &method, &path, now);
+            assert!(parts.iter().all(|part| said.contains(part)), "{parts:?} in\n{said}");
+            let without = explain(&config.book, false, &method, &path, now);
+            assert!(!without.contains("token module") && without.contains("passes through"), "{without}");
+        }
     }
 
     #[test]

@@ -38,8 +38,8 @@ use crate::upstream::Upstream;
 use asking::{Asking, Stop};
 use invitation::Invitation;
 use issue::Issuance;
-pub use watch::Task;
 use watch::What;
+pub use watch::{Task, Watched, watched};
 
 /// What an operator can set.
 #[derive(Clone, Debug)]

@@ -15,7 +15,7 @@ use crate::reply;
 use crate::route::{Call, Found, Table};
 use crate::serve::rewrite::payload::{self, Payload};
 use crate::token::keys::{self, Ours};
-use crate::token::{self, Token};
+use crate::token::{self, InviteType, Token};
 use http_body::Body as _;
 
 /// A request that may be about a token of ours.
@@ -30,6 +30,20 @@ pub(super) enum What {
     Join(&'static Invitation),
     Inspect(inspect::Question),
     Control(control::Verb),
+}
+
+/// What a watched route is about, for who asks without making a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watched {
+    /// The join that uses invitations of this type.
+    Join(InviteType),
+    /// A question about the token in the body, by its name: `examine`.
+    Question(&'static str),
+    /// The token of the id in the path, which has the form of ours or has not.
+    Token {
+        /// Whether it has.
+        is_ours: bool,
+    },
 }
 
 /// A token of ours that arrived in a body.
@@ -57,6 +71,17 @@ pub(super) fn table() -> (Table, Vec<What>) {
     let table = Table::of(rows.iter().map(|(method, path, _)| (path.as_str(), method, path.as_str())))
         .expect("this cannot fail because the routes are different, and a test builds it");
     (table, rows.into_iter().map(|(_, _, what)| what).collect())
+}
+
+/// What a request of this method and path may be about, where there is a token module.
+pub fn watched(method: &Method, path: &str) -> Option<Watched> {
+    let (table, tasks) = table();
+    let Found::Call(call) = table.find(method, path) else { return None };
+    Some(match tasks[call.operation] {
+        What::Join(invitation) => Watched::Join(invitation.kind),
+        What::Inspect(question) => Watched::Question(question.name()),
+        What::Control(_) => Watched::Token { is_ours: keys::has_our_form(call.id("id").unwrap_or_default()) },
+    })
 }
 
 impl Local {

@@ -13,6 +13,7 @@ use duskgate::body::Body;
 use duskgate::clock::Clock;
 use duskgate::config::Config;
 use duskgate::http1::Interim;
+use duskgate::ledger::{self, Create};
 use duskgate::listen::Peer;
 use duskgate::log::{Access, AccessLog, Format, Settings};
 use duskgate::metrics::{Metrics, Vocabulary, Watched};
@@ -24,7 +25,7 @@ use http::{HeaderMap, Request};
 
 use crate::support::proxy;
 use dress::{BACKENDS, Fields, TERMS, Terms};
-use scenes::{Scene, scenes};
+use scenes::{Module, Scene, scenes};
 
 #[tokio::test]
 async fn every_answer_is_dressed_and_counted_once_whoever_made_it() {
@@ -46,7 +47,8 @@ async fn check(scene: &Scene, terms: &Terms, fields: &Fields) {
     let backend = scene.backend(fields);
     let address = backend.as_ref().map_or("127.0.0.1:1".to_owned(), |backend| backend.address.to_string());
     let clock = Clock::Fixed(scene.now.parse().expect("a moment"));
-    let (pipeline, metrics) = pipeline(&address, scene, terms, clock);
+    let directory = tempfile::tempdir().expect("a directory");
+    let (pipeline, metrics) = pipeline(&address, scene, terms, clock, directory.path());
     let title = format!("{}, {}, backend with {}", scene.name, terms.name, fields.name);
 
     let response = pipeline.handle(scene.request(), &peer()).await;
@@ -85,13 +87,30 @@ fn peer() -> Peer {
     Peer { address, listener: 0, secure: false, interim: Interim::wanted() }
 }
 
-/// The pipeline of a configuration, at a moment.
-fn pipeline(backend: &str, scene: &Scene, terms: &Terms, clock: Clock) -> (Pipeline, Arc<Metrics>) {
+/// The pipeline of a configuration, at a moment. What it keeps is kept in this directory.
+fn pipeline(
+    backend: &str,
+    scene: &Scene,
+    terms: &Terms,
+    clock: Clock,
+    directory: &Path,
+) -> (Pipeline, Arc<Metrics>) {
+    let (service_token, module) = match scene.module {
+        Module::None => ("", String::new()),
+        Module::Here | Module::LedgerAway => {
+            std::fs::write(directory.join("service.token"), "service").expect("room on the disk");
+            ("service_token_file = \"service.token\"", proxy::local_tables(directory))
+        }
+    };
+    if scene.module == Module::LedgerAway {
+        std::fs::create_dir(directory.join("ledger.db")).expect("room on the disk");
+    }
     let text = format!(
         r#"
         [upstream]
         servers = ["http://{backend}"]
         response_timeout = "{patience}"
+        {service_token}
         [deprecation]
         deprecated_at = 2020-06-01T00:00:00Z
         {terms}
@@ -102,20 +121,22 @@ fn pipeline(backend: &str, scene: &Scene, terms: &Terms, clock: Clock) -> (Pipel
         path = "/api/v1/reports/{{id}}"
         successor = ["/api/v2/reports/{{id}}"]
         {more}
+        {module}
         "#,
         patience = scene.patience(),
         terms = terms.lines,
         deprecation = scene.deprecation,
         more = scene.more,
     );
-    let config =
-        Config::read(Path::new("duskgate.toml"), &text, []).unwrap_or_else(|invalid| panic!("{invalid}"));
+    let config = Config::read(&directory.join("duskgate.toml"), &text, [])
+        .unwrap_or_else(|invalid| panic!("{invalid}"));
     let metrics = Arc::new(Metrics::new(clock, &["127.0.0.1:0".to_owned()], Vocabulary::default()));
     metrics.operations(watched(&config.book));
     let upstream = Arc::new(Upstream::new(config.upstream, Arc::clone(&metrics)).unwrap());
     let silence = Settings { format: Format::Text, access: Access::Off };
     let log = AccessLog::to(silence, std::io::sink());
-    (Pipeline::new(config.book, upstream, None, Arc::clone(&metrics), log, clock), metrics)
+    let local = config.local.map(|settings| (settings, ledger::open(&config.ledger, Create::Yes)));
+    (Pipeline::new(config.book, upstream, local, Arc::clone(&metrics), log, clock), metrics)
 }
 
 fn watched(book: &Book) -> Vec<Watched> {

@@ -13,6 +13,8 @@ const DEPRECATED: &str = "2026-11-24T08:00:00Z";
 const REWRITE: &str = "mode = \"rewrite\"";
 const OBSERVE: &str = "mode = \"observe\"";
 const FALLBACK: &str = "[[operation]]\nid = \"create_user_group_invite_token\"\nfallback = [\"observe\"]\n";
+const FALLBACK_LOCAL: &str =
+    "[[operation]]\nid = \"create_user_group_invite_token\"\nfallback = [\"local\"]\n";
 
 /// One way to an answer.
 #[derive(Clone)]
@@ -34,7 +36,17 @@ pub struct Scene {
     /// Fields besides.
     pub extra: &'static [&'static str],
     pub answered_by: &'static str,
+    pub module: Module,
     pub phase: &'static str,
+}
+
+/// Whether there is a token module.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Module {
+    None,
+    Here,
+    /// Without a ledger in which it could put anything.
+    LedgerAway,
 }
 
 #[derive(Clone, Copy)]
@@ -102,12 +114,23 @@ fn invited(name: &'static str, status: u16, answer: fn(&Received) -> (&'static s
         shows_backend: true,
         extra: &[],
         answered_by: "rewrite",
+        module: Module::None,
         phase: "deprecated",
     }
 }
 
 fn observed(name: &'static str, status: u16, answer: fn(&Received) -> (&'static str, &'static str)) -> Scene {
     Scene { deprecation: OBSERVE, answered_by: "observe", ..invited(name, status, answer) }
+}
+
+/// Issued by the token module.
+fn issued(name: &'static str, status: u16, answer: fn(&Received) -> (&'static str, &'static str)) -> Scene {
+    Scene {
+        deprecation: "mode = \"local\"",
+        answered_by: "local",
+        module: Module::Here,
+        ..invited(name, status, answer)
+    }
 }
 
 /// Answered by Duskgate alone.
@@ -128,6 +151,24 @@ const TOO_LOW: (&str, &str) = ("400 Bad Request", r#"{"error":{"id":"badValueToo
 const MALFORMED: (&str, &str) = ("400 Bad Request", r#"{"error":{"id":"malformedData"}}"#);
 const UNAVAILABLE: (&str, &str) = ("503 Service Unavailable", r#"{"error":{"id":"serviceUnavailable"}}"#);
 const NO_ROUTE: (&str, &str) = ("405 Method Not Allowed", "");
+
+const USER: (&str, &str) = ("200 OK", r#"{"userId":"u1"}"#);
+const MEMBER: (&str, &str) = ("200 OK", r#"{"privileges":["group_add_user"]}"#);
+const NO_PRIVILEGES: (&str, &str) = ("200 OK", r#"{"privileges":[]}"#);
+
+/// What is said to the token module about its caller, and of the caller's privileges; the newer API is not there.
+fn of_caller(
+    received: &Received,
+    user: (&'static str, &'static str),
+    privileges: (&'static str, &'static str),
+) -> (&'static str, &'static str) {
+    match received.line.split(' ').nth(1).and_then(|path| path.rsplit('/').next()) {
+        Some("user") => user,
+        Some("privileges") => privileges,
+        Some("effective_privileges") => NO_PRIVILEGES,
+        _ => either(received, GROUP, NO_ROUTE),
+    }
+}
 
 /// What the group's own route answers, and what the creation does.
 fn either(
@@ -167,6 +208,7 @@ pub fn scenes() -> Vec<Scene> {
         false => either(it, GROUP, NO_ROUTE),
     };
     let named = |scene: Scene, name| Scene { name, ..scene };
+    let local = issued("issued here", 200, |it| of_caller(it, USER, MEMBER));
     vec![
         created.clone(),
         invited("rewritten, missing", 404, |it| either(it, NOT_FOUND, CREATED)),
@@ -277,6 +319,30 @@ pub fn scenes() -> Vec<Scene> {
             backend: Backends::Answers(fallen_back),
             ..created.clone()
         },
+        local.clone(),
+        issued("issued here, forbidden", 403, |it| of_caller(it, USER, NO_PRIVILEGES)),
+        issued("issued here, missing", 404, |it| match of_caller(it, USER, NOT_FOUND) {
+            GROUP => NOT_FOUND,
+            answer => answer,
+        }),
+        issued("issued here, bad credentials", 401, |it| of_caller(it, BAD_TOKEN, MEMBER)),
+        Scene { request: ("POST", ROUTE, &[], ""), ..issued("issued here, nobody", 401, |_| UNAUTHORIZED) },
+        Scene {
+            request: ("POST", ROUTE, json, "[]"),
+            ..issued("issued here, no object", 400, |it| of_caller(it, USER, MEMBER))
+        },
+        Scene { now: announced, phase: "announced", name: "issued here when announced", ..local.clone() },
+        Scene {
+            name: "issued here, ledger away",
+            status: 503,
+            module: Module::LedgerAway,
+            shows_backend: false,
+            ..local.clone()
+        },
+        named(down(&local), "issued here, backend down"),
+        named(silent(&local), "issued here, backend silent"),
+        named(nonsense(&local), "issued here, backend speaks nonsense"),
+        Scene { name: "issued here after falling back", deprecation: REWRITE, more: FALLBACK_LOCAL, ..local },
         Scene {
             name: "rewritten in a loop",
             request: ("POST", ROUTE, looped, ""),
