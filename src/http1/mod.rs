@@ -17,6 +17,7 @@ pub mod write;
 
 pub use framing::{Decoded, Decoder, Framing};
 pub use head::{RequestHead, ResponseHead};
+pub use host::is_valid as is_host;
 pub use interim::Interim;
 pub use outgoing::Outgoing;
 pub use tunnel::{Stream, Tunnel};
