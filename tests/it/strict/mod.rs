@@ -2,15 +2,13 @@
 //! never sees it. Each case is sent in one piece and byte by byte, to a backend that counts what it gets.
 
 mod bodies;
+mod corpus;
 mod heads;
 mod pipelined;
 
 use crate::support::backend::Backend;
 use crate::support::http::{Connection, End};
 use crate::support::program::{Program, Setup};
-
-/// What is sent, the status that refuses it, and the word in metrics.
-type Case = (&'static str, u16, &'static str);
 
 /// A proxy and the backend that must see nothing bad.
 struct Gate {
@@ -20,11 +18,17 @@ struct Gate {
 
 impl Gate {
     fn new() -> Self {
+        Gate::in_mode("observe")
+    }
+
+    /// Deprecated operations are served in this mode.
+    fn in_mode(mode: &str) -> Self {
         let backend = Backend::with(|request| {
             let path = request.line.split(' ').nth(1).unwrap_or_default();
             format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{path}", path.len())
         });
-        let program = Setup::before(backend.address).one_thread().start();
+        let setup = Setup::before(backend.address).one_thread();
+        let program = setup.deprecation(&format!("mode = {mode:?}")).start();
         Gate { backend, program }
     }
 
@@ -64,12 +68,6 @@ impl Gate {
             assert_eq!((body, end), ("", End::Closed), "{shown:?}");
             assert_eq!(self.backend.requests().len() - seen, answered, "{shown:?}");
             assert_eq!(self.counted(word).await - counted, 1.0, "{shown:?}: {word}");
-        }
-    }
-
-    async fn refuses_all(&self, cases: &[Case]) {
-        for (raw, status, word) in cases {
-            self.refuses(raw, 0, *status, word).await;
         }
     }
 }
