@@ -35,7 +35,8 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Away>> + Send + '
 ///
 /// Moments are kept to the microsecond.
 pub trait Store: Send + Sync {
-    /// Whether the ledger can be read, and is of this version.
+    /// Whether the ledger can be read and, as far as is known, changed, and is of this version. Where the last change failed,
+    /// this tries one.
     fn check(&self) -> Answer<'_, ()>;
 
     /// Records a new token, unused.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, MAIN_DB, OpenFlags, TransactionBehavior, ffi};
 
 use crate::ledger::{Away, Create, schema};
 
@@ -73,6 +73,12 @@ impl File {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let open = || {
             let connection = Connection::open_with_flags(&*self.name, flags)?;
+            // SQLite goes on with a file that it may only read, and puts a log beside it that may not be written either, even
+            // when the file may be again. Who only looks gets along with that.
+            if self.create == Create::Yes && connection.is_readonly(MAIN_DB)? {
+                let error = ffi::Error::new(ffi::SQLITE_READONLY);
+                return Err(rusqlite::Error::SqliteFailure(error, Some("it may only be read".to_owned())));
+            }
             connection.busy_timeout(BUSY)?;
             connection.pragma_update(None, "cache_size", -CACHE)?;
             connection.set_prepared_statement_cache_capacity(STATEMENTS);

@@ -1,7 +1,7 @@
 //! Threads that work on the ledger's file. The one that writes takes all the changes that wait, makes them in one
 //! transaction, and answers when that is on the disk: the flush that one change needs serves all of them.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -65,6 +65,11 @@ impl Queue {
         reply
     }
 
+    /// Whether the last change could not be made.
+    pub(super) fn has_failed(&self) -> bool {
+        self.counts.has_failed.load(Ordering::Relaxed)
+    }
+
     pub(super) fn load(&self) -> Load {
         Load {
             changes: self.counts.changes.load(Ordering::Relaxed),
@@ -86,6 +91,7 @@ impl Drop for Queue {
 struct Counts {
     changes: AtomicU64,
     transactions: AtomicU64,
+    has_failed: AtomicBool,
 }
 
 /// Something to do, and who waits for it.
@@ -141,6 +147,7 @@ impl Writer {
             self.gather(jobs, &mut batch);
             let begun = Instant::now();
             let outcome = self.transact(&mut batch);
+            self.counts.has_failed.store(outcome.is_err(), Ordering::Relaxed);
             self.last = (batch.len(), begun.elapsed());
             for job in batch {
                 job.answer(outcome.clone());

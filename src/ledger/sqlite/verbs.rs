@@ -8,6 +8,25 @@ use serde_json::Value;
 use super::rows::{self, COLUMNS};
 use crate::ledger::{Change, Commit, Filter, Issue, Issued, Page, Rename, Reserve, Round, STRIDE, State};
 
+/// Whether there is something to read.
+pub(super) fn check(connection: &Connection) -> rusqlite::Result<()> {
+    connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM tokens)")?.query_one([], |_| Ok(()))
+}
+
+/// Issues a token and takes it away again, which needs the room that a real one needs.
+pub(super) fn probe(connection: &Connection) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO tokens (id, operation, invite_type, target, issuer, name, created_at, revoked, idempotency)
+             VALUES ('probe', '', '', '', '', 'probe', 0, 0, x'00') RETURNING sequence",
+        )?
+        .query_one([], |row| row.get::<_, i64>(0))
+        .and_then(|sequence| {
+            connection.prepare_cached("DELETE FROM tokens WHERE sequence = ?1")?.execute([sequence])
+        })
+        .map(drop)
+}
+
 pub(super) fn issue(connection: &Connection, token: &Issued) -> rusqlite::Result<Issue> {
     let privileges = token.privileges.as_ref().map(|list| Value::from(list.clone()).to_string());
     let inserted = execute(

@@ -4,6 +4,7 @@
 
 mod away;
 mod costs;
+mod disk;
 mod fallback;
 mod idempotency;
 mod invitations;

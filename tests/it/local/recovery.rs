@@ -15,7 +15,7 @@ fn ledger(world: &World) -> std::sync::Arc<dyn ledger::Store> {
     ledger::open(&ledger::Settings::at(Location::Sqlite(file)), Create::No)
 }
 
-async fn wait_until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+pub async fn wait_until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let waiting = async {
         while !holds().await {
             tokio::time::sleep(Duration::from_millis(20)).await;

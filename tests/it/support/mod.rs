@@ -1,6 +1,7 @@
 //! What tests share. Not every test uses all of it.
 
 pub mod backend;
+pub mod disk;
 pub mod http;
 pub mod nginx;
 pub mod postgres;

@@ -29,6 +29,7 @@ pub struct Setup {
     rest: String,
     files: Vec<(String, Vec<u8>)>,
     environment: Vec<(String, String)>,
+    prefix: Vec<String>,
 }
 
 impl Setup {
@@ -78,6 +79,12 @@ impl Setup {
 
     pub fn environment(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// A program that starts the proxy in its own place: `setpriv …`.
+    pub fn within(mut self, prefix: impl IntoIterator<Item = String>) -> Self {
+        self.prefix.extend(prefix);
         self
     }
 
@@ -141,7 +148,10 @@ impl Program {
         }
         let file = directory.path().join("duskgate.toml");
         std::fs::write(&file, setup.to_toml()).expect("a file");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_duskgate"))
+        let words = setup.prefix.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_duskgate")]);
+        let words: Vec<&str> = words.collect();
+        let mut child = Command::new(words[0])
+            .args(&words[1..])
             .args(["run", "--config"])
             .arg(&file)
             .envs(setup.environment.iter().map(|(name, value)| (name, value)))

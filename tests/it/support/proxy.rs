@@ -53,14 +53,18 @@ const KEY: &str = "6475736b67617465000102030405060708090a0b0c0d0e0f1011121314151
 
 /// `[ledger]` and `[local]` for a directory, in which the key is put.
 pub fn local_tables(directory: &Path) -> String {
+    local_tables_at(&format!("sqlite:{}", directory.join("ledger.db").display()), directory)
+}
+
+/// The same with the ledger at another place.
+pub fn local_tables_at(ledger: &str, directory: &Path) -> String {
     use std::os::unix::fs::OpenOptionsExt as _;
     let key = directory.join("duskgate.key");
     let mut file = std::fs::OpenOptions::new();
     let mut file = file.write(true).create(true).truncate(true).mode(0o600).open(&key).expect("a file");
     std::io::Write::write_all(&mut file, KEY.as_bytes()).expect("room on the disk");
     format!(
-        "[ledger]\nurl = \"sqlite:{}\"\n[local]\nonezone_domain = \"onezone.example.com\"\nkey_file = \"{}\"\n",
-        directory.join("ledger.db").display(),
+        "[ledger]\nurl = \"{ledger}\"\n[local]\nonezone_domain = \"onezone.example.com\"\nkey_file = \"{}\"\n",
         key.display(),
     )
 }
