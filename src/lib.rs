@@ -43,6 +43,7 @@ pub mod token;
 pub mod metrics;
 pub mod operation;
 pub mod http1;
+pub mod certificate;
 pub mod timer;
 pub mod thread;
 pub mod clock;

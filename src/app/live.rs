@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use http::{Request, Response};
 
+use super::certificates::{Certificates, Loaded};
 use super::{Failure, Source};
 use crate::body::Body;
 use crate::clock::Clock;
@@ -35,6 +36,7 @@ pub struct Live {
     pub(super) metrics: Arc<Metrics>,
     access: AccessLog,
     gate: Arc<Gate>,
+    certificates: Certificates,
     told_to_drain: AtomicBool,
     answers: Mutex<Option<(Instant, bool)>>,
 }
@@ -48,6 +50,9 @@ impl Live {
         gate: Arc<Gate>,
     ) -> Result<Self, Failure> {
         let upstream = Arc::new(Upstream::new(config.upstream.clone(), Arc::clone(&metrics))?);
+        let certificates = Certificates::new();
+        let loaded = Loaded::read(&config.listeners)?;
+        certificates.put_in_force(loaded, &config.listeners, &gate, &metrics)?;
         warn_about(&config);
         let book = std::mem::take(&mut config.book);
         metrics.operations(watched(&book));
@@ -63,6 +68,7 @@ impl Live {
             metrics,
             access,
             gate,
+            certificates,
             told_to_drain: AtomicBool::new(false),
             answers: Mutex::new(None),
         })
@@ -102,7 +108,12 @@ impl Live {
         if !restart_needed.is_empty() {
             return Err(restart_needed);
         }
+        let said = |failure: Failure| vec![failure.to_string()];
+        let certificates = Loaded::read(&config.listeners).map_err(said)?;
         let upstream = self.upstream_for(&config, &current).map_err(|unusable| vec![unusable])?;
+        self.certificates
+            .put_in_force(certificates, &config.listeners, &self.gate, &self.metrics)
+            .map_err(said)?;
         warn_about(&config);
         let book = std::mem::take(&mut config.book);
         self.metrics.operations(watched(&book));
@@ -122,6 +133,11 @@ impl Live {
         }
         let upstream = Upstream::new(config.upstream.clone(), Arc::clone(&self.metrics));
         upstream.map(Arc::new).map_err(|unusable| unusable.to_string())
+    }
+
+    /// Takes up what has changed in the files of certificates. Reads files.
+    pub(super) fn take_up_changed_files(&self) {
+        self.certificates.take_up_changes(&self.metrics);
     }
 
     /// Tells load balancers to stay away, or to come back.

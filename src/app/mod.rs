@@ -1,6 +1,7 @@
 //! Wiring: builds the rooms from a checked configuration, binds, serves on one thread a core, swaps the pipeline on a
 //! reload, and drains when it is told to stop.
 
+mod certificates;
 mod live;
 mod minding;
 mod panel;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::certificate;
 use crate::clock::Clock;
 use crate::config::{Config, Invalid};
 use crate::http1::{HeadLimits, Refused};
@@ -28,6 +30,8 @@ pub use live::Live;
 pub use stop::Stop;
 use threads::Threads;
 
+/// How often the files of certificates are looked at.
+const LOOKING: Duration = Duration::from_secs(1);
 /// How often pooled connections are looked through for those that have idled long enough.
 const REAPING: Duration = Duration::from_secs(5);
 
@@ -40,6 +44,18 @@ pub enum Failure {
     /// The backend's certificates cannot be used.
     #[error("{0}")]
     Upstream(#[from] upstream::Unusable),
+    /// A listener's certificate cannot be used.
+    #[error("{name}: {source}")]
+    Certificate {
+        /// The configuration key.
+        name: String,
+        /// What is wrong with it.
+        #[source]
+        source: certificate::Unusable,
+    },
+    /// TLS cannot be set up for a listener.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[source] rustls::Error),
     /// An address cannot be bound.
     #[error("cannot bind {name}: {address} ({source})")]
     Bind {
@@ -65,7 +81,7 @@ pub enum Failure {
 impl Failure {
     /// Whether the configuration is at fault, so that the exit code is 2.
     pub fn is_configuration(&self) -> bool {
-        matches!(self, Failure::Invalid(_) | Failure::Upstream(_))
+        matches!(self, Failure::Invalid(_) | Failure::Upstream(_) | Failure::Certificate { .. })
     }
 }
 
@@ -130,15 +146,15 @@ pub async fn start(config: Config, source: Option<Source>, access: AccessLog) ->
     let listeners: Vec<SocketAddr> = bound.iter().map(|bound| bound.address).collect();
 
     let names: Vec<String> = listeners.iter().map(SocketAddr::to_string).collect();
-    let metrics = Arc::new(Metrics::new(Clock::Real, &names, words()));
-    let terms = config.listeners.iter().map(|_| listen::Terms::default()).collect();
-    let gate = Arc::new(Gate::new(config.limits.clone(), terms, Arc::clone(&metrics)));
+    let metrics = Arc::new(metrics(&names));
+    let gate = Arc::new(Gate::new(config.limits.clone(), listeners.len(), Arc::clone(&metrics)));
     let live = Arc::new(Live::new(config, source, metrics, access, Arc::clone(&gate))?);
     let threads = Threads::start(bound, threads, &live, &gate)?;
     let panel = Arc::new(panel::of(&live));
     let tasks = vec![
         tokio::spawn(async move { admin::serve(panel_socket, panel).await }),
         tokio::spawn(reap(Arc::clone(&live))),
+        tokio::spawn(look_at_files(Arc::clone(&live))),
         tokio::spawn(minding::mind(Arc::clone(&live))),
     ];
     Ok(Running { listeners, admin: admin_address, live, threads, tasks })
@@ -204,12 +220,27 @@ async fn reap(live: Arc<Live>) {
     }
 }
 
+/// Off the threads that serve, and off this one: a file may lie on a disk that takes its time.
+async fn look_at_files(live: Arc<Live>) {
+    loop {
+        tokio::time::sleep(LOOKING).await;
+        let live = Arc::clone(&live);
+        let looked = tokio::task::spawn_blocking(move || live.take_up_changed_files()).await;
+        if looked.is_err() {
+            tracing::error!("a look at the files of the certificates has failed");
+        }
+    }
+}
+
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-fn words() -> Vocabulary<'static> {
-    Vocabulary { malformed: &Refused::REASONS, upstream_errors: &upstream::KINDS, limits: &listen::LIMITS }
+fn metrics(listeners: &[String]) -> Metrics {
+    let malformed = [&Refused::REASONS[..], &listen::NO_HTTP].concat();
+    let words =
+        Vocabulary { malformed: &malformed, upstream_errors: &upstream::KINDS, limits: &listen::LIMITS };
+    Metrics::new(Clock::Real, listeners, words)
 }
 
 /// The limits of the process that make no sense to configure.

@@ -21,8 +21,8 @@ pub(super) const SHAPES: [Shape; 9] = [
     Shape {
         name: "listener",
         many: true,
-        keys: &["address"],
-        later: &["tls", "proxy_protocol", "trusted_proxies"],
+        keys: &["address", "tls"],
+        later: &["proxy_protocol", "trusted_proxies"],
     },
     Shape { name: "admin", many: false, keys: &["address"], later: &["tls"] },
     Shape { name: "runtime", many: false, keys: &["threads"], later: &[] },
@@ -31,6 +31,7 @@ pub(super) const SHAPES: [Shape; 9] = [
         name: "limits",
         many: false,
         keys: &[
+            "tls_handshake",
             "request_head",
             "client_stall",
             "client_idle",
@@ -40,14 +41,7 @@ pub(super) const SHAPES: [Shape; 9] = [
             "head_fields",
             "request_line",
         ],
-        later: &[
-            "tls_handshake",
-            "connections",
-            "connections_per_peer",
-            "concurrent_requests",
-            "queue",
-            "queue_wait",
-        ],
+        later: &["connections", "connections_per_peer", "concurrent_requests", "queue", "queue_wait"],
     },
     Shape {
         name: "upstream",
@@ -111,6 +105,10 @@ pub(super) const OPERATION: Shape = Shape {
     later: &["warning"],
 };
 
+/// The table of one certificate of a listener: the value of `tls`, or one of a list there.
+pub(super) const TLS: Shape =
+    Shape { name: "tls", many: false, keys: &["cert_file", "key_file"], later: &[] };
+
 /// Whole tables of features to come.
 const LATER: [&str; 2] = ["brownout", "exemption"];
 
@@ -170,7 +168,24 @@ fn check_keys(shape: &Shape, path: &str, table: &Table, mistakes: &mut Vec<Mista
             mistakes.push(Mistake::new(&entry.key, &format!("{path}.{name}"), NOT_YET));
         } else if !shape.keys.contains(&name) {
             mistakes.push(unknown(Some(shape), &format!("{path}.{name}"), entry));
+        } else if shape.name == "listener" && name == TLS.name {
+            check_certificates(&format!("{path}.{name}"), &entry.node, mistakes);
         }
+    }
+}
+
+/// The value of `tls`: what is neither a table nor a list of tables is noted where it is read.
+fn check_certificates(path: &str, node: &Node, mistakes: &mut Vec<Mistake>) {
+    match &node.value {
+        Value::Table(table) => check_keys(&TLS, path, table, mistakes),
+        Value::List(nodes) => {
+            for (index, node) in nodes.iter().enumerate() {
+                if let Value::Table(table) = &node.value {
+                    check_keys(&TLS, &format!("{path}[{index}]"), table, mistakes);
+                }
+            }
+        }
+        _ => {}
     }
 }
 

@@ -1,8 +1,10 @@
 //! Reads what we listen on and how much we put up with: `[[listener]]`, `[admin]`, `[runtime]`, `[log]`, `[limits]`.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
+use super::certificates;
 use super::file::{Node, Place, Table, Value};
 use super::keys::{self, Shape};
 use super::section::{Findings, Placed, Section, quote};
@@ -20,8 +22,12 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 const MILLISECOND: Duration = Duration::from_millis(1);
 const KIB: usize = 1024;
 
-/// The addresses of `[[listener]]` and of `[admin]`, no two of them the same.
-pub(super) fn addresses(root: &Table, findings: &Findings) -> (Vec<listen::Settings>, admin::Settings) {
+/// What is in `[[listener]]` and `[admin]`, no two addresses the same. Relative paths are relative to `directory`.
+pub(super) fn addresses(
+    root: &Table,
+    findings: &Findings,
+    directory: &Path,
+) -> (Vec<listen::Settings>, admin::Settings) {
     let mut sections = Section::many(root, shape("listener"), findings);
     match root.get("listener") {
         None => sections.push(Section::default_one(root, shape("listener"), findings)),
@@ -32,8 +38,11 @@ pub(super) fn addresses(root: &Table, findings: &Findings) -> (Vec<listen::Setti
     }
     let admin = Section::single(root, shape("admin"), findings);
     let mut taken: Vec<(String, Placed<SocketAddr>)> = Vec::new();
+    let mut listeners = Vec::new();
     for section in &sections {
         let address = address(section, LISTENER);
+        let tls = certificates::of_listener(section, directory);
+        listeners.push(listen::Settings { address: address.value, tls });
         refuse_taken(section, &address, &taken);
         if !section.mistaken("address") {
             taken.push((section.path.clone(), address));
@@ -50,8 +59,6 @@ pub(super) fn addresses(root: &Table, findings: &Findings) -> (Vec<listen::Setti
         admin.mistake("address", &admin_address.place, message);
     }
     refuse_taken(&admin, &admin_address, &taken);
-    let listeners =
-        taken.into_iter().map(|(_, address)| listen::Settings { address: address.value }).collect();
     (listeners, admin::Settings { address: admin_address.value })
 }
 
@@ -85,7 +92,7 @@ pub(super) fn limits(root: &Table, findings: &Findings) -> Bounds {
     let duration = |key, seconds: u32| section.duration(key, seconds * SECOND, MILLISECOND..=DAY);
     let bounds = Bounds {
         client: Limits {
-            tls_handshake: 10 * SECOND,
+            tls_handshake: duration("tls_handshake", 10),
             request_head: duration("request_head", 10),
             client_stall: duration("client_stall", 60),
             client_idle: duration("client_idle", 75),

@@ -3,6 +3,7 @@
 //! none of them knows it.
 
 mod backend;
+mod certificates;
 mod environment;
 mod file;
 mod invalid;
@@ -107,7 +108,7 @@ impl Config {
         let findings = Findings::default();
         let directory = path.parent().unwrap_or(Path::new(""));
 
-        let (listeners, admin) = listeners::addresses(&root, &findings);
+        let (listeners, admin) = listeners::addresses(&root, &findings, directory);
         let threads = listeners::threads(&root, &findings);
         let log = listeners::log(&root, &findings);
         let limits = listeners::limits(&root, &findings);

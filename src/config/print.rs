@@ -30,7 +30,7 @@ pub(super) fn print(effective: &[Effective], file: &Path) -> String {
         let _ = match &line.value {
             Some(value) => writeln!(out, "{} = {value}  # {origin}", line.key),
             // What an operation does not say is said by [deprecation].
-            None if section.contains('[') => Ok(()),
+            None if section.starts_with(&format!("{}[", keys::OPERATION.name)) => Ok(()),
             None => writeln!(out, "# {} is not set", line.key),
         };
     }

@@ -94,6 +94,12 @@ impl<'a> Section<'a> {
         Section { path, place: root.place.clone(), shape, table: None, broken: false, findings }
     }
 
+    /// A table in the value of a key, with keys of its own.
+    pub fn within(table: &'a Table, path: &str, shape: &'static Shape, findings: &'a Findings) -> Self {
+        let place = table.place.clone();
+        Section { path: path.to_owned(), place, shape, table: Some(table), broken: false, findings }
+    }
+
     /// Whether the key is there, whatever its value.
     pub fn has(&self, key: &str) -> bool {
         self.node(key).is_some()
@@ -170,10 +176,20 @@ impl<'a> Section<'a> {
             })
             .collect();
         let shown: Vec<_> = values.iter().map(|value| show(&value.value)).collect();
-        if let Some(effective) = self.findings.effective.borrow_mut().last_mut() {
-            effective.value = Some(format!("[{}]", shown.join(", ")));
-        }
+        self.show(&format!("[{}]", shown.join(", ")));
         Some(values)
+    }
+
+    /// What `read` makes of a key's value; [`Section::show`] says afterwards how it is printed.
+    pub fn nested<T>(&self, key: &'static str, read: impl Fn(&Node) -> Result<T, String>) -> Option<T> {
+        self.optional(key, read, |_| String::new()).map(|placed| placed.value)
+    }
+
+    /// Says how the value of the key that was read last is printed.
+    pub fn show(&self, value: &str) {
+        if let Some(effective) = self.findings.effective.borrow_mut().last_mut() {
+            effective.value = Some(value.to_owned());
+        }
     }
 
     /// A boolean.

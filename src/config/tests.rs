@@ -79,8 +79,8 @@ fn unknown_keys_are_named_with_their_place_and_the_nearest_known_key() {
             &["c.toml:2:1: admin.adress: unknown key, the nearest is \"address\""],
         ),
         (
-            &whole("[[listener]]\nport = 1", ""),
-            &["c.toml:2:1: listener[0].port: unknown key, the nearest is \"address\""],
+            &whole("[[listener]]\nadres = 1", ""),
+            &["c.toml:2:1: listener[0].adres: unknown key, the nearest is \"address\""],
         ),
         (
             &whole("threads = 1", ""),
@@ -103,10 +103,8 @@ fn unknown_keys_are_named_with_their_place_and_the_nearest_known_key() {
 #[test]
 fn a_feature_that_does_not_exist_yet_is_refused_by_name() {
     for (before, behind, key) in [
-        ("[[listener]]\ntls = { cert_file = \"a\" }", "", "2:1: listener[0].tls:"),
         ("[[listener]]\nproxy_protocol = true", "", "2:1: listener[0].proxy_protocol:"),
         ("[[listener]]\ntrusted_proxies = []", "", "2:1: listener[0].trusted_proxies:"),
-        ("[limits]\ntls_handshake = \"1s\"", "", "2:1: limits.tls_handshake:"),
         ("[limits]\nconnections = 1", "", "2:1: limits.connections:"),
         ("[limits]\nconnections_per_peer = 1", "", "2:1: limits.connections_per_peer:"),
         ("[limits]\nconcurrent_requests = 1", "", "2:1: limits.concurrent_requests:"),
@@ -602,10 +600,8 @@ fn what_is_printed_is_read_again_as_the_same_configuration() {
         "sunset_at = 2027-03-31T02:00:00+02:00\n[[operation]]\nid = \"create_user_group_invite_token\"\nfallback = [\"observe\"]\n",
     );
     let printed = read(&text, &[]).unwrap().print();
-    assert!(
-        printed.starts_with("[[listener]]\naddress = \"127.0.0.1:0\"  # c.toml:2\n\n[admin]\n"),
-        "{printed}"
-    );
+    let listener = "[[listener]]\naddress = \"127.0.0.1:0\"  # c.toml:2\n# tls is not set\n";
+    assert!(printed.starts_with(listener) && printed.contains("\n\n[admin]\n"), "{printed}");
     let without_origins = |text: &str| -> Vec<String> {
         text.lines().map(|line| line.split("  # ").next().unwrap_or_default().to_owned()).collect()
     };

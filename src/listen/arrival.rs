@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use rustls::ServerConfig;
 use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
@@ -15,17 +14,22 @@ use super::connection::Connection;
 use super::gate::Pass;
 use super::refusal::Refusal;
 use super::stream::Stream;
-use super::{Gate, Handler, Peer};
+use super::{Gate, Handler, Peer, Settings, Tls};
 use crate::timer::Deadline;
 
 /// What a listener wants of its connections before their first request.
 #[derive(Clone, Debug, Default)]
 pub struct Terms {
     /// TLS, and with which certificates.
-    pub tls: Option<Arc<ServerConfig>>,
+    pub tls: Option<Arc<Tls>>,
 }
 
 impl Terms {
+    /// The terms of a listener with these settings and, where they want TLS, with its certificates.
+    pub fn new(_settings: &Settings, tls: Option<Arc<Tls>>) -> Self {
+        Terms { tls }
+    }
+
     /// Whether connections begin with a request.
     pub(super) fn are_plain(&self) -> bool {
         self.tls.is_none()
@@ -34,6 +38,8 @@ impl Terms {
 
 /// How long handshakes may still take when the gate has closed.
 const LAST_CALL: Duration = Duration::from_secs(2);
+/// How much a TLS session may hold of what the socket does not take: a record.
+const UNSENT: usize = 16 * 1024;
 /// The first byte of a TLS handshake record (RFC 8446 section 5.1).
 const HANDSHAKE: u8 = 22;
 
@@ -95,7 +101,7 @@ async fn receive(socket: TcpStream, terms: &Terms, gate: &Gate) -> Received {
     .await
 }
 
-async fn shake_hands(socket: TcpStream, tls: &Arc<ServerConfig>) -> Received {
+async fn shake_hands(socket: TcpStream, tls: &Tls) -> Received {
     match first_byte(&socket).await {
         None => return Received::Gone,
         Some(byte) if byte != HANDSHAKE && byte.is_ascii_graphic() => {
@@ -104,8 +110,11 @@ async fn shake_hands(socket: TcpStream, tls: &Arc<ServerConfig>) -> Received {
         }
         Some(_) => {}
     }
-    match TlsAcceptor::from(Arc::clone(tls)).accept(socket).into_fallible().await {
-        Ok(stream) => Received::Stream(Stream::Tls(Box::new(stream))),
+    match TlsAcceptor::from(Arc::clone(tls.config())).accept(socket).into_fallible().await {
+        Ok(mut stream) => {
+            stream.get_mut().1.set_buffer_limit(Some(UNSENT));
+            Received::Stream(Stream::Tls(Box::new(stream)))
+        }
         Err((error, socket)) => {
             tracing::debug!("a TLS handshake has failed: {error}");
             Received::Refused { socket, refusal: Refusal::handshake(), is_answered: true }

@@ -31,11 +31,11 @@ enum Stage {
 }
 
 impl Gate {
-    /// An open gate for these listeners.
-    pub fn new(limits: Limits, terms: Vec<Terms>, metrics: Arc<Metrics>) -> Self {
+    /// An open gate for so many listeners, all of them plain until other terms are set.
+    pub fn new(limits: Limits, listeners: usize, metrics: Arc<Metrics>) -> Self {
         Gate {
             limits: ArcSwap::from_pointee(limits),
-            terms: terms.into_iter().map(ArcSwap::from_pointee).collect(),
+            terms: (0..listeners).map(|_| ArcSwap::default()).collect(),
             draining: AtomicBool::new(false),
             open: AtomicUsize::new(0),
             stop: watch::Sender::new(Stage::Open),
@@ -55,7 +55,9 @@ impl Gate {
 
     /// Sets other terms for a listener's connections to come.
     pub fn set_terms(&self, listener: usize, terms: Terms) {
-        self.terms[listener].store(Arc::new(terms));
+        if let Some(old) = self.terms.get(listener) {
+            old.store(Arc::new(terms));
+        }
     }
 
     /// The terms of a listener.

@@ -34,6 +34,7 @@ pub mod proxy_protocol;
 mod refusal;
 mod stream;
 mod switch;
+mod tls;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -42,18 +43,22 @@ use std::time::Duration;
 use http::{Request, Response};
 
 use crate::body::Body;
+use crate::certificate::Files;
 use crate::http1::{HeadLimits, Interim};
 
 pub use accept::serve;
 pub use arrival::Terms;
 pub use bind::{Bound, bind};
 pub use gate::Gate;
+pub use tls::Tls;
 
 /// One listener, as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Where to listen; port 0 takes a free one.
     pub address: SocketAddr,
+    /// The certificates to show, the default first; without one it is plain HTTP.
+    pub tls: Vec<Files>,
 }
 
 /// What a client may take, in time and in bytes.
@@ -91,5 +96,14 @@ pub trait Handler: Send + Sync + 'static {
 }
 
 /// The words for limits in metrics.
-pub const LIMITS: [&str; 6] =
-    ["request_line", "head_bytes", "head_fields", "request_head", "client_stall", "client_idle"];
+pub const LIMITS: [&str; 7] = [
+    "request_line",
+    "head_bytes",
+    "head_fields",
+    "tls_handshake",
+    "request_head",
+    "client_stall",
+    "client_idle",
+];
+/// The words for connections that never become HTTP, beside those of malformed requests.
+pub const NO_HTTP: [&str; 2] = ["plain_http", "tls_handshake"];

@@ -56,20 +56,26 @@ fn requests(metrics: &Metrics, families: &mut Vec<Family>) {
     families.extend([total, seconds]);
 
     let mut open = Family::gauge("duskgate_connections", "Connections that are open.");
-    for (listener, count) in &metrics.listeners {
+    let mut not_after = Family::gauge(
+        "duskgate_tls_certificate_not_after_timestamp_seconds",
+        "When the first of a listener's certificates expires, 0 where it has none.",
+    );
+    for listener in &metrics.listeners {
+        let labels = [("listener", listener.text.as_str())];
         // Wrapping sums of unsigned cells: as signed, a moment's race reads as a small negative, hence the floor.
-        open.add(&[("listener", listener)], (count.sum() as i64).max(0) as f64);
+        open.add(&labels, (listener.open.sum() as i64).max(0) as f64);
+        not_after.add(&labels, listener.not_after.load(Relaxed) as f64);
     }
     let mut malformed =
         Family::counter("duskgate_http_malformed_total", "Requests refused as malformed or ambiguous.");
     for ((listener, reason), count) in metrics.malformed.snapshot() {
-        malformed.add(&[("listener", &metrics.listeners[listener].0), ("reason", reason)], count as f64);
+        malformed.add(&[("listener", &metrics.listeners[listener].text), ("reason", reason)], count as f64);
     }
     let mut limits = Family::counter("duskgate_limit_hits_total", "Times that a limit was hit.");
     for ((_, limit), count) in metrics.limits.snapshot() {
         limits.add(&[("limit", limit)], count as f64);
     }
-    families.extend([open, malformed, limits]);
+    families.extend([open, not_after, malformed, limits]);
 }
 
 fn upstream(metrics: &Metrics, families: &mut Vec<Family>) {

@@ -34,7 +34,7 @@ pub use tokens::{Issuing, Redeeming};
 pub struct Metrics {
     clock: Clock,
     requests: Sharded<Requests>,
-    listeners: Vec<(String, Counter)>,
+    listeners: Vec<ListenerCells>,
     /// Slots are given once and kept, so that a [`Server`] stays good across reloads.
     servers: Box<[OnceLock<ServerCells>]>,
     current_servers: Mutex<Vec<Server>>,
@@ -82,7 +82,7 @@ impl Metrics {
         let metrics = Metrics {
             clock,
             requests: Sharded::new(),
-            listeners: listeners.iter().map(|text| (text.clone(), Counter::new())).collect(),
+            listeners: listeners.iter().map(|text| ListenerCells::new(text)).collect(),
             servers: (0..SERVERS).map(|_| OnceLock::new()).collect(),
             current_servers: Mutex::default(),
             operations: ArcSwap::default(),
@@ -148,15 +148,22 @@ impl Metrics {
 
     /// A connection was accepted on the listener of this index.
     pub fn connection_opened(&self, listener: usize) {
-        if let Some((_, open)) = self.listeners.get(listener) {
-            open.add(1);
+        if let Some(cells) = self.listeners.get(listener) {
+            cells.open.add(1);
         }
     }
 
     /// It was closed.
     pub fn connection_closed(&self, listener: usize) {
-        if let Some((_, open)) = self.listeners.get(listener) {
-            open.subtract(1);
+        if let Some(cells) = self.listeners.get(listener) {
+            cells.open.subtract(1);
+        }
+    }
+
+    /// When the first of a listener's certificates ends to be valid; nothing where it has none.
+    pub fn certificates_end(&self, listener: usize, at: Option<Timestamp>) {
+        if let Some(cells) = self.listeners.get(listener) {
+            cells.not_after.store(at.map_or(0, Timestamp::as_second), Relaxed);
         }
     }
 
@@ -251,6 +258,20 @@ struct RouteCells {
 impl Default for RouteCells {
     fn default() -> Self {
         RouteCells { codes: std::array::from_fn(|_| Codes::default()), seconds: Histogram::default() }
+    }
+}
+
+/// What is kept of one listener.
+struct ListenerCells {
+    text: String,
+    open: Counter,
+    /// 0 where it has no certificate.
+    not_after: AtomicI64,
+}
+
+impl ListenerCells {
+    fn new(text: &str) -> Self {
+        ListenerCells { text: text.to_owned(), open: Counter::new(), not_after: AtomicI64::new(0) }
     }
 }
 

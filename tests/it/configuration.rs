@@ -36,6 +36,9 @@ fn the_examples_in_the_comments_of_the_reference_are_true() {
     let file = directory.path().join("reference.toml");
     let certificate = rcgen::generate_simple_self_signed(["onezone".to_owned()]).unwrap();
     std::fs::write(directory.path().join("onezone-ca.pem"), certificate.cert.pem()).unwrap();
+    std::fs::write(directory.path().join("duskgate.pem"), certificate.cert.pem()).unwrap();
+    std::fs::write(directory.path().join("duskgate-key.pem"), certificate.signing_key.serialize_pem())
+        .unwrap();
     std::fs::write(directory.path().join("service.token"), "token\n").unwrap();
     std::fs::write(directory.path().join("ledger-ca.pem"), certificate.cert.pem()).unwrap();
     std::fs::write(directory.path().join("ledger.password"), "password\n").unwrap();

@@ -13,6 +13,7 @@ mod keygen;
 mod layering;
 mod ledger;
 mod lifecycle;
+mod listener_tls;
 mod local;
 mod logs;
 mod memory;

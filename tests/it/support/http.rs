@@ -4,14 +4,17 @@
 #![allow(dead_code)]
 
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Mutex;
+use tokio_rustls::TlsConnector;
 
 /// No answer of a test takes longer.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -131,7 +134,7 @@ impl fmt::Debug for Response {
 
 /// One connection.
 pub struct Connection {
-    stream: OwnedReadHalf,
+    stream: Box<dyn AsyncRead + Send + Unpin>,
     writer: Writer,
     unread: Vec<u8>,
     is_reset: bool,
@@ -148,9 +151,23 @@ impl Connection {
     pub async fn to(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.expect("the server listens");
         stream.set_nodelay(true).expect("a socket option");
-        let (stream, writing) = stream.into_split();
+        let (reading, writing) = stream.into_split();
+        Connection::over(Box::new(reading), Box::new(writing))
+    }
+
+    /// A connection with TLS, to the server of this name.
+    pub async fn secure(address: SocketAddr, name: &str, config: &Arc<ClientConfig>) -> io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let name = ServerName::try_from(name.to_owned()).expect("a name");
+        let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await?;
+        let (reading, writing) = tokio::io::split(stream);
+        Ok(Connection::over(Box::new(reading), Box::new(writing)))
+    }
+
+    fn over(reading: Box<dyn AsyncRead + Send + Unpin>, writing: Writing) -> Self {
         let writer = Writer(Arc::new(Mutex::new(writing)));
-        Connection { stream, writer, unread: Vec::new(), is_reset: false }
+        Connection { stream: reading, writer, unread: Vec::new(), is_reset: false }
     }
 
     /// Sends a request and reads its response.
@@ -339,12 +356,15 @@ impl Connection {
 
 /// The writing side of a connection.
 #[derive(Clone)]
-pub struct Writer(Arc<Mutex<OwnedWriteHalf>>);
+pub struct Writer(Arc<Mutex<Writing>>);
+
+type Writing = Box<dyn AsyncWrite + Send + Unpin>;
 
 impl Writer {
     /// Writes bytes as they are; says whether the server still takes them.
     pub async fn write(&mut self, bytes: &[u8]) -> bool {
-        self.0.lock().await.write_all(bytes).await.is_ok()
+        let mut writing = self.0.lock().await;
+        writing.write_all(bytes).await.is_ok() && writing.flush().await.is_ok()
     }
 }
 

@@ -1,5 +1,6 @@
 //! What tests share. Not every test uses all of it.
 
+pub mod authority;
 pub mod backend;
 pub mod disk;
 pub mod http;

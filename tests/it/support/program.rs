@@ -24,6 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Setup {
     servers: Vec<String>,
     listeners: usize,
+    listener: String,
     upstream: String,
     deprecation: String,
     rest: String,
@@ -45,6 +46,12 @@ impl Setup {
 
     pub fn listeners(mut self, count: usize) -> Self {
         self.listeners = count;
+        self
+    }
+
+    /// A line in every `[[listener]]`.
+    pub fn listener(mut self, line: &str) -> Self {
+        self.listener += &format!("{line}\n");
         self
     }
 
@@ -90,7 +97,8 @@ impl Setup {
 
     /// The configuration file.
     pub fn to_toml(&self) -> String {
-        let mut text = "[[listener]]\naddress = \"127.0.0.1:0\"\n".repeat(self.listeners);
+        let mut text =
+            format!("[[listener]]\naddress = \"127.0.0.1:0\"\n{}", self.listener).repeat(self.listeners);
         let Setup { servers, upstream, deprecation, rest, .. } = self;
         write!(
             text,
