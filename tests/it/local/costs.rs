@@ -101,6 +101,7 @@ async fn looking_at_a_token_costs_the_backend_no_more_than_this() {
     for (who, method, path, body, status, expected) in [
         ("anna", "GET", path.as_str(), None, 200, vec![front.clone()]),
         ("steward", "GET", &path, None, 200, vec![front.clone(), admin.clone()]),
+        ("anna", "GET", &format!("{path}/status"), None, 200, vec![front.clone()]),
         ("", "GET", &path, None, 401, vec![front.clone()]),
         ("", "POST", "/tokens/examine", Some(()), 200, vec![front.clone()]),
         ("", "POST", "/tokens/verify_invite_token", Some(()), 200, vec![front.clone(), anna.clone()]),

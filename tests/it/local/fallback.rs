@@ -1,6 +1,7 @@
 //! `rewrite` with `fallback = ["local"]`: a token of our own where the newer API provably did nothing, and never a second
 //! one where it may have.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use duskgate::ledger::{self, Create, Filter, Location};
@@ -9,6 +10,7 @@ use duskgate::token::keys;
 use serde_json::json;
 
 use super::{World, assert_error, id_of};
+use crate::support::http::ask;
 use crate::support::proxy::{Proxy, Setup};
 use crate::support::relay::Relay;
 
@@ -81,6 +83,18 @@ async fn where_the_newer_api_is_missing_a_token_of_our_own_is_issued_and_can_be_
         "mode=\"rewrite\",code=\"401\" 1",
     ];
     assert_eq!(answered(&world).await, expected);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn repeats_get_one_token_also_where_it_is_issued_here() {
+    let world = world(false, "", itself).await;
+    let request = world.request("anna", "POST", &world.group_route()).header("Idempotency-Key", "k");
+    let calls = (0..10).map(|_| ask(world.address(), &request));
+    let answers = futures_util::future::join_all(calls).await;
+    let tokens: BTreeSet<_> = answers.iter().map(|answer| answer.json()["token"].to_string()).collect();
+    assert_eq!((tokens.len(), issued(&world).await), (1, 1), "{tokens:?}");
+    assert_eq!(answered(&world).await, ["mode=\"local\",code=\"200\" 10"]);
     world.stop().await;
 }
 
