@@ -137,6 +137,12 @@ impl Sandbox {
         locked(&self.onezone.store).tokens.keys().cloned().collect()
     }
 
+    /// Adds so many groups, which anna administers, and so many users, who are in none of them.
+    pub fn add_crowd(&self, groups: usize, users: usize) -> (Vec<Target>, Vec<Person>) {
+        let now = self.onezone.clock.now().as_second();
+        fixture::add_crowd(&mut locked(&self.onezone.store), groups, users, now)
+    }
+
     /// The document that `duskgate sandbox` prints.
     pub fn to_json(&self) -> Value {
         self.fixture.to_json(&self.url)

@@ -8,6 +8,7 @@ mod configuration;
 mod dashboards;
 mod differential;
 mod failures;
+mod faults;
 mod headers;
 mod keygen;
 mod layering;

@@ -149,10 +149,15 @@ pub enum End {
 
 impl Connection {
     pub async fn to(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).await.expect("the server listens");
+        Self::try_to(address).await.expect("the server listens")
+    }
+
+    /// A connection to a server that may not be there.
+    pub async fn try_to(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true).expect("a socket option");
         let (reading, writing) = stream.into_split();
-        Connection::over(Box::new(reading), Box::new(writing))
+        Ok(Connection::over(Box::new(reading), Box::new(writing)))
     }
 
     /// A connection with TLS, to the server of this name.

@@ -21,6 +21,8 @@ pub const PASSWORD: &str = "hush-hush";
 pub struct Server {
     directory: TempDir,
     port: u16,
+    /// Where the port is; nothing if only the socket is open.
+    host: &'static str,
     /// What it shows who connects to the port, in PEM form.
     pub certificate: String,
     process: Mutex<Option<Child>>,
@@ -41,6 +43,15 @@ pub fn shared() -> Arc<Server> {
 impl Server {
     /// Sets up a server and starts it.
     pub fn start() -> Self {
+        Self::start_at("127.0.0.1")
+    }
+
+    /// The same, without a port: while the server is down, nobody can take that.
+    pub fn start_on_socket() -> Self {
+        Self::start_at("")
+    }
+
+    fn start_at(host: &'static str) -> Self {
         let directory = tempfile::Builder::new().prefix("pg").tempdir().expect("a temporary directory");
         if let Some(user) = User::other_than_root() {
             chown(directory.path(), Some(user.id), Some(user.group)).expect("the directory changes hands");
@@ -51,6 +62,7 @@ impl Server {
         let free = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("an address");
         let server = Server {
             port: free.port(),
+            host,
             process: Mutex::new(None),
             places: AtomicUsize::new(0),
             certificate: certified.cert.pem(),
@@ -106,7 +118,7 @@ impl Server {
         let mut command = self.command("sh");
         command.args(["-c", script, "sh"]).arg(program("postgres"));
         command.arg("-D").arg(directory.join("data")).arg("-k").arg(directory);
-        command.args(["-h", "127.0.0.1", "-p", &self.port.to_string()]);
+        command.args(["-h", self.host, "-p", &self.port.to_string()]);
         // No test crashes the machine. Enough connections for all tests at once.
         command.args([
             "-c",
