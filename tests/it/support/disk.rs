@@ -72,12 +72,12 @@ impl Disk {
 
     /// Has nothing written to it from now on. No program may have a file open for writing.
     pub fn forbid_writing(&self) {
-        self.mount("remount,ro");
+        self.mount("remount,bind,ro");
     }
 
     /// Has it written to again.
     pub fn allow_writing(&self) {
-        self.mount("remount,rw");
+        self.mount("remount,bind,rw");
     }
 
     fn mount(&self, options: &str) {
