@@ -127,9 +127,11 @@ impl Live {
 
     /// The upstream in force, where nothing about it has changed, with its pooled connections; else a new one.
     fn upstream_for(&self, config: &Config, current: &Config) -> Result<Arc<Upstream>, String> {
-        // The certificates may have changed behind the same name.
-        if config.upstream == current.upstream && config.upstream.ca_file.is_none() {
-            return Ok(Arc::clone(self.pipeline.load().upstream()));
+        if config.upstream == current.upstream {
+            let upstream = Arc::clone(self.pipeline.load().upstream());
+            // The certificates may have changed behind the same name.
+            upstream.take_up_changed_files().map_err(|unusable| unusable.to_string())?;
+            return Ok(upstream);
         }
         let upstream = Upstream::new(config.upstream.clone(), Arc::clone(&self.metrics));
         upstream.map(Arc::new).map_err(|unusable| unusable.to_string())
@@ -138,6 +140,13 @@ impl Live {
     /// Takes up what has changed in the files of certificates. Reads files.
     pub(super) fn take_up_changed_files(&self) {
         self.certificates.take_up_changes(&self.metrics);
+        match self.pipeline().upstream().take_up_changed_files() {
+            Ok(true) => tracing::info!("the new certificates for TLS with the backend are in use"),
+            Ok(false) => {}
+            Err(unusable) => {
+                tracing::warn!("TLS with the backend goes on with its old certificates: {unusable}");
+            }
+        }
     }
 
     /// Tells load balancers to stay away, or to come back.

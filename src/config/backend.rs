@@ -11,6 +11,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
 use secrecy::SecretString;
 
+use super::certificates;
 use super::section::{Placed, Section, quote};
 use crate::upstream::{Origin, Settings};
 
@@ -30,8 +31,14 @@ pub(super) fn read(section: &Section<'_>, directory: &Path, stall: Duration) -> 
     {
         section.mistake("ca_file", place, reason);
     }
+    let client_certificate =
+        certificates::pair(section, directory, ["client_cert_file", "client_key_file"], false);
     if !servers.is_empty() && servers.iter().all(|server| !server.https) {
+        let own = |key: &'static str| section.has(key).then(|| section.place_of(key));
+        let (certificate, key) = (own("client_cert_file"), own("client_key_file"));
         let tls_only = [
+            ("client_cert_file", certificate.as_ref()),
+            ("client_key_file", key.as_ref()),
             ("ca_file", ca_file.as_ref().map(|(_, place)| place)),
             ("server_name", server_name.as_ref().map(|name| &name.place)),
             ("insecure_skip_verify", insecure.value.then_some(&insecure.place)),
@@ -43,6 +50,7 @@ pub(super) fn read(section: &Section<'_>, directory: &Path, stall: Duration) -> 
     Settings {
         servers,
         ca_file: ca_file.map(|(file, _)| file),
+        client_certificate,
         server_name: server_name.map(|name| name.value),
         insecure_skip_verify: insecure.value,
         connect_timeout: section.duration("connect_timeout", 3 * SECOND, MILLISECOND..=HOUR),

@@ -51,6 +51,8 @@ pub(super) const SHAPES: [Shape; 9] = [
             "ca_file",
             "server_name",
             "insecure_skip_verify",
+            "client_cert_file",
+            "client_key_file",
             "connect_timeout",
             "response_timeout",
             "service_token_file",

@@ -28,17 +28,20 @@ pub(super) struct Connection {
     pub requests: u32,
     /// When it was last put back, in [`timer::now`]'s milliseconds.
     pub idle_since: u64,
+    /// Which of the server's TLS set-ups it was made under.
+    pub generation: u64,
     server: Arc<Server>,
 }
 
 impl Connection {
-    pub fn new(stream: Stream, server: Arc<Server>) -> Box<Self> {
+    pub fn new(stream: Stream, server: Arc<Server>, generation: u64) -> Box<Self> {
         Box::new(Connection {
             stream,
             buffer: BytesMut::new(),
             deadline: Deadline::never(),
             requests: 0,
             idle_since: timer::now(),
+            generation,
             server,
         })
     }

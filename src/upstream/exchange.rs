@@ -340,7 +340,7 @@ impl Exchange {
     }
 
     fn closed(&mut self, source: Option<io::Error>) -> Failure {
-        Failure::Closed { stale: self.is_reused && !self.is_answered, source }
+        Failure::closed(source, self.is_reused, self.is_answered)
     }
 
     /// Sets the deadline, unless it is set for the same already.

@@ -21,7 +21,7 @@ pub enum Failure {
     #[error("no server")]
     NoServer,
     /// The backend closed or reset the connection before its answer was complete.
-    #[error("the connection was closed before the answer was complete")]
+    #[error("the connection was closed before the answer was complete{}", because(.source.as_ref()))]
     Closed {
         /// The connection came from the pool and no byte of an answer was read.
         stale: bool,
@@ -40,6 +40,11 @@ pub enum Failure {
     Client(#[source] Broken),
 }
 
+/// What the system, or TLS, said of it.
+fn because(source: Option<&io::Error>) -> String {
+    source.map_or_else(String::new, |source| format!(": {source}"))
+}
+
 /// The words for failures in metrics.
 pub const KINDS: [&str; 5] = ["connect", "tls", "closed", "malformed", "timeout"];
 
@@ -50,6 +55,18 @@ impl Failure {
             self,
             Failure::Connect(_) | Failure::ConnectTimeout | Failure::Handshake(_) | Failure::NoServer
         )
+    }
+
+    /// The connection was closed before its answer was complete. In TLS 1.3 a client is through with the handshake before
+    /// the server has looked at its certificate (RFC 8446 section 4.4.2.4): an alert about that stands where the answer
+    /// would, and the server has not read the request.
+    pub(super) fn closed(source: Option<io::Error>, is_reused: bool, is_answered: bool) -> Self {
+        match source {
+            Some(error) if !is_reused && !is_answered && is_about_certificates(&error) => {
+                Failure::Handshake(error)
+            }
+            source => Failure::Closed { stale: is_reused && !is_answered, source },
+        }
     }
 
     /// Whether the client's own doing broke the exchange.
@@ -90,6 +107,26 @@ impl Failure {
             Broken::TooLarge(_) => Failure::Malformed("it is too large"),
         }
     }
+}
+
+fn is_about_certificates(error: &io::Error) -> bool {
+    use rustls::AlertDescription as Alert;
+    let Some(rustls::Error::AlertReceived(alert)) = error.get_ref().and_then(|inner| inner.downcast_ref())
+    else {
+        return false;
+    };
+    matches!(
+        alert,
+        Alert::CertificateRequired
+            | Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::DecryptError
+            | Alert::AccessDenied
+    )
 }
 
 impl From<&Failure> for reply::Failure {

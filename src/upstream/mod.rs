@@ -47,6 +47,7 @@ pub struct Upstream {
     settings: Settings,
     service_token: Option<HeaderValue>,
     servers: Vec<Arc<Server>>,
+    files: tls::Files,
     next: AtomicUsize,
     metrics: Arc<Metrics>,
 }
@@ -76,6 +77,8 @@ impl Upstream {
     ///
     /// [`Unusable`]: the certificates cannot be read.
     pub fn new(settings: Settings, metrics: Arc<Metrics>) -> Result<Self, Unusable> {
+        // Looked at first: what changes from now on is a change.
+        let files = tls::Files::of(&settings);
         let tls = tls::client(&settings)?;
         let names: Vec<String> = settings.servers.iter().map(Origin::to_string).collect();
         let handles = metrics.servers(&names);
@@ -84,12 +87,27 @@ impl Upstream {
         });
         let service_token = settings.service_token_value();
         let servers = servers.collect();
-        Ok(Upstream { servers, next: AtomicUsize::new(0), service_token, settings, metrics })
+        Ok(Upstream { servers, files, next: AtomicUsize::new(0), service_token, settings, metrics })
     }
 
     /// What it was made from.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// Takes up the files of TLS if they have changed since they were last looked at, for connections to come; those that
+    /// are pooled are not used again. Says whether they have. Reads files.
+    ///
+    /// # Errors
+    ///
+    /// [`Unusable`]: the old ones stay in force.
+    pub fn take_up_changed_files(&self) -> Result<bool, Unusable> {
+        if !self.files.have_changed() {
+            return Ok(false);
+        }
+        let tls = tls::client(&self.settings)?;
+        self.servers.iter().for_each(|server| server.set_tls(tls.clone()));
+        Ok(true)
     }
 
     /// The service token as a header value, if one is configured.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use rustls::ClientConfig;
 
 use super::connect::{self, Connection};
@@ -27,7 +28,9 @@ pub(super) struct Server {
     pub origin: Origin,
     pub handle: metrics::Server,
     metrics: Arc<Metrics>,
-    tls: Option<Arc<ClientConfig>>,
+    tls: ArcSwapOption<ClientConfig>,
+    /// How often `tls` has changed: a connection of an earlier one is not used again.
+    generation: AtomicU64,
     max_requests: u32,
     idle_timeout: u64,
     stacks: [Mutex<Stack>; STACKS],
@@ -46,7 +49,8 @@ impl Server {
             origin,
             handle,
             metrics,
-            tls,
+            tls: ArcSwapOption::from(tls),
+            generation: AtomicU64::new(0),
             max_requests: settings.max_requests,
             idle_timeout: milliseconds(settings.idle_timeout),
             stacks: [const { Mutex::new(Vec::new()) }; STACKS],
@@ -56,15 +60,25 @@ impl Server {
 
     /// A fresh connection.
     pub async fn connect(self: &Arc<Self>, settings: &Settings) -> Result<Box<Connection>, Failure> {
-        match connect::open(&self.origin, self.tls.as_ref(), settings).await {
+        let (tls, generation) = (self.tls.load_full(), self.generation.load(Ordering::SeqCst));
+        match connect::open(&self.origin, tls.as_ref(), settings).await {
             Ok(stream) => {
                 self.suspect_until.store(0, Ordering::Relaxed);
-                Ok(Connection::new(stream, Arc::clone(self)))
+                Ok(Connection::new(stream, Arc::clone(self), generation))
             }
             Err(failure) => {
                 self.suspect_until.store(timer::now() + SUSPICION, Ordering::Relaxed);
                 Err(failure)
             }
+        }
+    }
+
+    /// Connections that were made under another TLS are not used again.
+    pub fn set_tls(&self, tls: Option<Arc<ClientConfig>>) {
+        self.tls.store(tls);
+        self.generation.fetch_add(1, Ordering::SeqCst);
+        for stack in &self.stacks {
+            stack.lock().unwrap_or_else(PoisonError::into_inner).clear();
         }
     }
 
@@ -91,7 +105,8 @@ impl Server {
 
     /// Keeps a connection for the next request of this thread, unless it has served its time.
     pub fn put(&self, mut connection: Box<Connection>) {
-        if connection.requests >= self.max_requests {
+        let is_current = connection.generation == self.generation.load(Ordering::Relaxed);
+        if !is_current || connection.requests >= self.max_requests {
             return;
         }
         connection.idle_since = timer::now();

@@ -7,6 +7,8 @@ use std::time::Duration;
 use http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::certificate::Files;
+
 /// The backend, as configured.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -14,6 +16,8 @@ pub struct Settings {
     pub servers: Vec<Origin>,
     /// Certificates in PEM that are trusted instead of the system's.
     pub ca_file: Option<PathBuf>,
+    /// What we show to a backend that asks who we are.
+    pub client_certificate: Option<Files>,
     /// The name that the backend's certificate must have, instead of the origin's host.
     pub server_name: Option<String>,
     /// Takes any certificate.
@@ -54,6 +58,7 @@ impl Settings {
         Settings {
             servers,
             ca_file: None,
+            client_certificate: None,
             server_name: None,
             insecure_skip_verify: false,
             connect_timeout: Duration::from_secs(3),

@@ -1,16 +1,19 @@
-//! TLS to the backend: whom we trust.
+//! TLS to the backend: whom we trust, and what we show of ourselves.
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::Settings;
+use crate::certificate::{self, Lookout, Part};
+use crate::clock::Clock;
 
 /// Why TLS to the backend cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +25,13 @@ pub enum Unusable {
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
+    },
+    /// Our own certificate cannot be used.
+    #[error("upstream.{}: {source}", key_of(.source))]
+    Client {
+        /// What is wrong with it.
+        #[source]
+        source: certificate::Unusable,
     },
     /// The system has no trusted certificates.
     #[error("the system has no trusted certificates ({0}): install ca-certificates or set upstream.ca_file")]
@@ -45,16 +55,45 @@ pub(super) fn client(settings: &Settings) -> Result<Option<Arc<ClientConfig>>, U
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder =
         ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
-    let mut config = if settings.insecure_skip_verify {
-        builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(TrustAnyone(provider)))
-            .with_no_client_auth()
+    let builder = if settings.insecure_skip_verify {
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(TrustAnyone(provider)))
     } else {
-        builder.with_root_certificates(roots(settings)?).with_no_client_auth()
+        builder.with_root_certificates(roots(settings)?)
+    };
+    let mut config = match &settings.client_certificate {
+        None => builder.with_no_client_auth(),
+        Some(files) => {
+            let pair = files.read().map_err(|source| Unusable::Client { source })?;
+            pair.warnings(Clock::Real.now()).iter().for_each(|warning| tracing::warn!("upstream: {warning}"));
+            let resolver = SingleCertAndKey::from(rustls::sign::CertifiedKey::clone(&pair.certified));
+            builder.with_client_cert_resolver(Arc::new(resolver))
+        }
     };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Some(Arc::new(config)))
+}
+
+/// Whether the files that [`client`] reads have changed.
+pub(super) struct Files(Mutex<Lookout>);
+
+impl Files {
+    /// Looks at those of `settings` for the first time.
+    pub fn of(settings: &Settings) -> Self {
+        let own = settings.client_certificate.iter().flat_map(certificate::Files::names);
+        Files(Mutex::new(Lookout::new(settings.ca_file.iter().cloned().chain(own))))
+    }
+
+    /// Whether they have changed since they were last looked at.
+    pub fn have_changed(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).has_changed()
+    }
+}
+
+fn key_of(unusable: &certificate::Unusable) -> &'static str {
+    match unusable.part {
+        Part::Certificate => "client_cert_file",
+        Part::Key => "client_key_file",
+    }
 }
 
 fn roots(settings: &Settings) -> Result<RootCertStore, Unusable> {

@@ -39,6 +39,8 @@ fn the_examples_in_the_comments_of_the_reference_are_true() {
     std::fs::write(directory.path().join("duskgate.pem"), certificate.cert.pem()).unwrap();
     std::fs::write(directory.path().join("duskgate-key.pem"), certificate.signing_key.serialize_pem())
         .unwrap();
+    std::fs::write(directory.path().join("client.pem"), certificate.cert.pem()).unwrap();
+    std::fs::write(directory.path().join("client-key.pem"), certificate.signing_key.serialize_pem()).unwrap();
     std::fs::write(directory.path().join("service.token"), "token\n").unwrap();
     std::fs::write(directory.path().join("ledger-ca.pem"), certificate.cert.pem()).unwrap();
     std::fs::write(directory.path().join("ledger.password"), "password\n").unwrap();

@@ -1,9 +1,15 @@
-//! TLS to the backend: whom Duskgate trusts, under which name, and what it says when it does not.
+//! TLS to the backend: whom Duskgate trusts, under which name, what it shows of itself, and what it says when one of
+//! them is not taken.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use rustls::version::{TLS12, TLS13};
 
 use crate::support::authority::Authority;
 use crate::support::backend::{Backend, Link};
 use crate::support::http::{Connection, End, Request, Response};
-use crate::support::program::Setup;
+use crate::support::program::{Program, Setup};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi";
 
@@ -212,6 +218,110 @@ async fn a_ca_file_is_read_again_on_a_reload() {
     std::fs::write(program.directory().join("ca.pem"), &new.pem).unwrap();
     assert_eq!(program.command("/reload").await.status, 200);
     assert_eq!(program.ask(&Request::new("GET", "/")).await.status, 200);
+}
+
+/// Asks until the answer has this status.
+async fn becomes(program: &Program, status: u16) -> Response {
+    let begin = Instant::now();
+    loop {
+        let response = program.ask(&Request::new("GET", "/")).await;
+        if response.status == status {
+            return response;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(20), "it stays {}", response.status);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn changed_files_are_in_use_soon_and_pooled_connections_let_go() {
+    let (old, new, clients) = (Authority::new(), Authority::new(), Authority::new());
+    let backend = Backend::tls(new.server_for("127.0.0.1", &clients), answer);
+    let signed = clients.sign(&["duskgate"]);
+    let setup = trusting(before(&backend, "127.0.0.1"), &old).one_thread();
+    let setup = setup.file("cert.pem", signed.certificate.as_str()).file("key.pem", signed.key.as_str());
+    let keys = "client_cert_file = \"cert.pem\"\nclient_key_file = \"key.pem\"";
+    let program = setup.upstream(keys).start();
+    assert_bad_gateway(&program.ask(&Request::new("GET", "/")).await);
+    std::fs::write(program.directory().join("ca.pem"), &new.pem).unwrap();
+    becomes(&program, 200).await;
+
+    // A bad file changes nothing, and a pooled connection goes on.
+    let open = backend.connections();
+    std::fs::write(program.directory().join("ca.pem"), "nonsense").unwrap();
+    program.logged(&["WARN", "TLS with the backend goes on with its old certificates", "ca.pem"]);
+    assert_eq!(program.ask(&Request::new("GET", "/")).await.status, 200);
+    assert_eq!(backend.connections(), open);
+    // One that is for another backend lets the pooled connection go.
+    std::fs::write(program.directory().join("ca.pem"), &old.pem).unwrap();
+    assert_bad_gateway(&becomes(&program, 502).await);
+    std::fs::write(program.directory().join("ca.pem"), &new.pem).unwrap();
+    becomes(&program, 200).await;
+
+    // Our own certificate, and one that the backend does not take.
+    let stranger = Authority::called("stranger").sign(&["duskgate"]);
+    std::fs::write(program.directory().join("key.pem"), &stranger.key).unwrap();
+    std::fs::write(program.directory().join("cert.pem"), &stranger.certificate).unwrap();
+    assert_bad_gateway(&becomes(&program, 502).await);
+    program.logged(&["WARN", "https://127.0.0.1", "alert", "UnknownCA"]);
+}
+
+#[tokio::test]
+async fn a_backend_that_asks_who_we_are_is_shown_our_certificate() {
+    let (authority, clients) = (Authority::new(), Authority::new());
+    let signed = clients.sign(&["duskgate"]);
+    for version in [&TLS12, &TLS13] {
+        let config = authority.server_for_in("127.0.0.1", &clients, &[version]);
+        let backend = Backend::tls(config, answer);
+        let setup = trusting(before(&backend, "127.0.0.1"), &authority);
+        // Without one the backend says what is missing, and so does the log.
+        let program = setup.start();
+        let response = program.ask(&Request::new("POST", "/").token("secret").body("a")).await;
+        assert_bad_gateway(&response);
+        assert!(backend.requests().is_empty());
+        program.logged(&["WARN", "https://127.0.0.1", "alert", "Certificate"]);
+        assert_eq!(program.metric("duskgate_upstream_errors_total", &[("kind", "tls")]).await, 1.0);
+
+        let setup = setup.file("cert.pem", signed.certificate.as_str()).file("key.pem", signed.key.as_str());
+        let keys = "client_cert_file = \"cert.pem\"\nclient_key_file = \"key.pem\"";
+        let program = setup.upstream(keys).start();
+        assert_eq!(program.ask(&Request::new("POST", "/").body("a")).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn sessions_with_the_backend_are_resumed() {
+    static RESUMED: Mutex<Vec<bool>> = Mutex::new(Vec::new());
+    let authority = Authority::new();
+    let backend = Backend::tls(authority.server("localhost"), |link| {
+        if link.request().is_some() {
+            RESUMED.lock().unwrap().push(link.is_resumed());
+            link.send(OK);
+        }
+    });
+    let program = trusting(before(&backend, "localhost"), &authority).one_thread().start();
+    for _ in 0..4 {
+        assert_eq!(program.ask(&Request::new("POST", "/").body("a")).await.status, 200);
+    }
+    assert_eq!(*RESUMED.lock().unwrap(), [false, true, true, true]);
+}
+
+#[test]
+fn our_own_certificate_must_be_one() {
+    let setup = Setup::before_all(["https://127.0.0.1:1".to_owned()]);
+    let setup = setup.file("key.pem", Authority::new().sign(&["a"]).key.as_str());
+    for (lines, text) in [
+        ("client_cert_file = \"key.pem\"", "upstream.client_key_file: missing"),
+        ("client_key_file = \"key.pem\"", "upstream.client_cert_file: missing"),
+        (
+            "client_cert_file = \"key.pem\"\nclient_key_file = \"key.pem\"",
+            "upstream.client_cert_file: no certificate in PEM form in it",
+        ),
+    ] {
+        let (code, said) = setup.clone().upstream(lines).fail();
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains(text), "{said}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::crypto::aws_lc_rs;
 use rustls::server::WebPkiClientVerifier;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -66,11 +66,21 @@ impl Authority {
 
     /// A server with a certificate for this name, which wants one of the client that `clients` has signed.
     pub fn server_for(&self, name: &str, clients: &Authority) -> ServerConfig {
+        self.server_for_in(name, clients, rustls::DEFAULT_VERSIONS)
+    }
+
+    /// The same, in these versions of TLS.
+    pub fn server_for_in(
+        &self,
+        name: &str,
+        clients: &Authority,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> ServerConfig {
         let signed = self.sign(&[name]);
         let provider = Arc::new(aws_lc_rs::default_provider());
         let verifier =
             WebPkiClientVerifier::builder_with_provider(Arc::new(clients.roots()), Arc::clone(&provider));
-        let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(versions);
         let builder = builder.unwrap().with_client_cert_verifier(verifier.build().unwrap());
         builder.with_single_cert(signed.chain(), signed.key()).unwrap()
     }

@@ -240,6 +240,9 @@ trait Wire: Read + Write + Send {
 
     /// The name that the client asked for, in TLS.
     fn server_name(&self) -> Option<String>;
+
+    /// Whether a session goes on, in TLS.
+    fn is_resumed(&self) -> bool;
 }
 
 impl Wire for TcpStream {
@@ -249,6 +252,10 @@ impl Wire for TcpStream {
 
     fn server_name(&self) -> Option<String> {
         None
+    }
+
+    fn is_resumed(&self) -> bool {
+        false
     }
 }
 
@@ -261,6 +268,10 @@ impl Wire for StreamOwned<ServerConnection, TcpStream> {
 
     fn server_name(&self) -> Option<String> {
         self.conn.server_name().map(str::to_owned)
+    }
+
+    fn is_resumed(&self) -> bool {
+        self.conn.handshake_kind() == Some(rustls::HandshakeKind::Resumed)
     }
 }
 
@@ -340,6 +351,11 @@ impl Link {
     /// The name that the client asked for, in TLS, once it has sent something.
     pub fn server_name(&self) -> Option<String> {
         self.stream.server_name()
+    }
+
+    /// Whether the client goes on with an earlier session, in TLS, once it has sent something.
+    pub fn is_resumed(&self) -> bool {
+        self.stream.is_resumed()
     }
 
     /// Waits for the connection's end; returns what came before it.
