@@ -35,6 +35,7 @@ pub mod policy;
 pub mod route;
 pub mod upstream;
 pub mod ledger;
+pub mod admission;
 pub mod listen;
 pub mod log;
 pub mod reply;

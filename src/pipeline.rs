@@ -8,7 +8,9 @@ use http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, CONTENT_TYPE, EXPECT, HOST, MAX_FORWARDS, SERVER, USER_AGENT, VIA,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use jiff::Timestamp;
 
+use crate::admission::{Admission, Overloaded};
 use crate::body::Body;
 use crate::caller::Caller;
 use crate::clock::Clock;
@@ -16,6 +18,7 @@ use crate::ledger::Store;
 use crate::listen::Peer;
 use crate::log::{AccessLog, DeprecatedCall, OtherRequest};
 use crate::metrics::{Metrics, Route};
+use crate::operation::Phase;
 use crate::policy::{self, Book};
 use crate::reply;
 use crate::route::{Call, Found};
@@ -31,6 +34,7 @@ pub struct Pipeline {
     token_api: TokenApi,
     /// The token module, if it is configured.
     local: Option<Local>,
+    admission: Arc<Admission>,
     metrics: Arc<Metrics>,
     log: AccessLog,
     clock: Clock,
@@ -42,12 +46,13 @@ impl Pipeline {
         book: Book,
         upstream: Arc<Upstream>,
         local: Option<(local::Settings, Arc<dyn Store>)>,
+        admission: Arc<Admission>,
         metrics: Arc<Metrics>,
         log: AccessLog,
         clock: Clock,
     ) -> Self {
         let token_api = TokenApi::new(Arc::clone(&upstream));
-        Pipeline::with(book, upstream, token_api, local, metrics, log, clock)
+        Pipeline::with(book, upstream, token_api, local, admission, metrics, log, clock)
     }
 
     /// The pipeline of another configuration, which takes over from this one.
@@ -62,15 +67,17 @@ impl Pipeline {
         } else {
             self.token_api.behind(Arc::clone(&upstream))
         };
-        let (metrics, log, clock) = (Arc::clone(&self.metrics), self.log.clone(), self.clock);
-        Pipeline::with(book, upstream, token_api, local, metrics, log, clock)
+        let (admission, metrics) = (Arc::clone(&self.admission), Arc::clone(&self.metrics));
+        Pipeline::with(book, upstream, token_api, local, admission, metrics, self.log.clone(), self.clock)
     }
 
+    #[allow(clippy::too_many_arguments, reason = "what is shared, for two constructors")]
     fn with(
         book: Book,
         upstream: Arc<Upstream>,
         token_api: TokenApi,
         local: Option<(local::Settings, Arc<dyn Store>)>,
+        admission: Arc<Admission>,
         metrics: Arc<Metrics>,
         log: AccessLog,
         clock: Clock,
@@ -78,7 +85,7 @@ impl Pipeline {
         let local = local.map(|(settings, ledger)| {
             Local::new(settings, token_api.clone(), ledger, Arc::clone(&metrics), clock)
         });
-        Pipeline { book, upstream, token_api, local, metrics, log, clock }
+        Pipeline { book, upstream, token_api, local, admission, metrics, log, clock }
     }
 
     /// The token module, if it is configured.
@@ -102,8 +109,16 @@ impl Pipeline {
     }
 
     /// Answers one request. Never fails: whatever goes wrong becomes a reply.
-    pub async fn handle(&self, request: Request<Body>, peer: &Peer) -> Response<Body> {
+    pub async fn handle(&self, mut request: Request<Body>, peer: &Peer) -> Response<Body> {
         let begin = Instant::now();
+        let place = match self.admission.try_enter() {
+            Some(place) => place,
+            None => match Box::pin(self.admission.wait()).await {
+                Ok(place) => place,
+                Err(overloaded) => return self.turn_away(&request, peer, begin, overloaded),
+            },
+        };
+        let _held = place.while_arriving(request.body_mut());
         match self.book.table.find(request.method(), request.uri().path()) {
             Found::Other => match self.watched(&request) {
                 None => self.pass_on(request, peer, begin).await,
@@ -178,18 +193,34 @@ impl Pipeline {
         if let Some(failure) = served.response.extensions_mut().remove::<reply::Failure>() {
             served.response = reply::failure_with(&failure, policy::directions(entry, call), wants_problem);
         }
+        self.answered_call(served, entry, call, &caller, verdict.phase, now, peer, begin)
+    }
+
+    /// Dresses and counts the answer to a call of a deprecated operation.
+    #[allow(clippy::too_many_arguments, reason = "all that an answer is counted and logged by")]
+    fn answered_call(
+        &self,
+        mut served: serve::Served,
+        entry: &policy::Entry,
+        call: &Call,
+        caller: &Caller,
+        phase: Phase,
+        now: Timestamp,
+        peer: &Peer,
+        begin: Instant,
+    ) -> Response<Body> {
         policy::headers::dress(served.response.headers_mut(), entry, call);
 
         let (operation, code, duration) =
             (&entry.operation, served.response.status().as_u16(), begin.elapsed());
         let seconds = duration.as_secs_f64();
         self.metrics.request(Route::Deprecated, &operation.method, code, seconds);
-        self.metrics.deprecated(&operation.id, served.mode, verdict.phase, code, seconds, now);
+        self.metrics.deprecated(&operation.id, served.mode, phase, code, seconds, now);
         self.log.deprecated(&DeprecatedCall {
             at: now,
             operation: &operation.id,
             mode: served.mode,
-            phase: verdict.phase,
+            phase,
             consumer: &caller.consumer,
             method: &operation.method,
             template: &operation.template,
@@ -198,6 +229,37 @@ impl Pipeline {
             peer: peer.address,
         });
         served.response
+    }
+
+    /// The answer where too many requests are served. It is dressed and counted as any other.
+    fn turn_away(
+        &self,
+        request: &Request<Body>,
+        peer: &Peer,
+        begin: Instant,
+        overloaded: Overloaded,
+    ) -> Response<Body> {
+        let failure = reply::Failure::Overloaded { retry_after: overloaded.retry_after };
+        let wants_problem = reply::wants_problem(request.headers());
+        let path = request.uri().path();
+        let template = match self.book.table.find(request.method(), path) {
+            Found::Call(call) => {
+                let (entry, now) = (&self.book.entries[call.operation], self.clock.now());
+                let verdict = policy::decide(entry, now);
+                let directions = policy::directions(entry, &call);
+                let response = reply::failure_with(&failure, directions, wants_problem);
+                let served = serve::Served { response, mode: verdict.mode };
+                let caller = Caller::of(request.headers());
+                return self.answered_call(served, entry, &call, &caller, verdict.phase, now, peer, begin);
+            }
+            Found::OtherMethod { operations } => {
+                operations.first().map(|&first| self.book.entries[first].operation.template.as_str())
+            }
+            Found::Other => Some(path),
+        };
+        let response = reply::failure(&failure, wants_problem);
+        self.answered_other(request.method(), template, &response, peer, begin);
+        response
     }
 
     /// Another method on the path of deprecated operations. Where one of them is served here now, the backend may have

@@ -6,7 +6,8 @@ pub mod value;
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue,
+    ACCEPT, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CACHE_CONTROL, CONTENT_TYPE,
+    HeaderMap, HeaderValue, RETRY_AFTER,
 };
 use http::{Response, StatusCode};
 use serde::Serialize;
@@ -30,6 +31,11 @@ pub enum Failure {
     Loop,
     /// The ledger of our own tokens cannot be read or written: 503 `ledgerUnavailable`.
     LedgerAway,
+    /// Too many requests at once: 503 `overloaded`.
+    Overloaded {
+        /// Whole seconds after which to try again: `Retry-After`.
+        retry_after: u32,
+    },
     /// Our own fault: 500 `internalServerError`.
     Internal,
 }
@@ -38,7 +44,9 @@ impl Failure {
     /// The status that a caller sees.
     pub fn status(self) -> StatusCode {
         match self {
-            Failure::BackendUnreachable | Failure::LedgerAway => StatusCode::SERVICE_UNAVAILABLE,
+            Failure::BackendUnreachable | Failure::LedgerAway | Failure::Overloaded { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Failure::BadGateway { .. } => StatusCode::BAD_GATEWAY,
             Failure::BackendTimeout => StatusCode::GATEWAY_TIMEOUT,
             Failure::Loop => StatusCode::LOOP_DETECTED,
@@ -54,6 +62,7 @@ impl Failure {
             Failure::BackendTimeout => "backendTimeout",
             Failure::Loop => "loopDetected",
             Failure::LedgerAway => "ledgerUnavailable",
+            Failure::Overloaded { .. } => "overloaded",
             Failure::Internal => "internalServerError",
         }
     }
@@ -81,6 +90,7 @@ impl Failure {
             Failure::LedgerAway => {
                 "The ledger of tokens that were issued here is out of reach. Please try again later."
             }
+            Failure::Overloaded { .. } => "There are too many requests at once. Please try again later.",
             Failure::Internal => "The server has encountered an error while processing this request.",
         }
     }
@@ -95,6 +105,11 @@ pub const SERVICE_TOKEN_REFUSED: &str = "serviceTokenRefused";
 /// operation is known.
 pub fn failure(failure: &Failure, wants_problem: bool) -> Response<Body> {
     let mut response = failure_with(failure, json!({}), wants_problem);
+    if response.headers().contains_key(RETRY_AFTER) {
+        // For scripts of other origins, who may read it only where it is named.
+        let names = HeaderValue::from_static("Retry-After");
+        response.headers_mut().insert(ACCESS_CONTROL_EXPOSE_HEADERS, names);
+    }
     response.extensions_mut().insert(*failure);
     response
 }
@@ -105,7 +120,12 @@ pub fn failure_with(failure: &Failure, mut details: Value, wants_problem: bool) 
         details["cause"] = json!(cause);
     }
     let details = details.as_object().is_some_and(|details| !details.is_empty()).then_some(details);
-    own(failure.status(), Error::new(failure.id(), failure.description(), details), wants_problem)
+    let error = Error::new(failure.id(), failure.description(), details);
+    let mut response = own(failure.status(), error, wants_problem);
+    if let Failure::Overloaded { retry_after } = failure {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(*retry_after));
+    }
+    response
 }
 
 /// The answer to a request whose body broke off or was malformed: 400, to a client that may be gone. No request was

@@ -10,10 +10,11 @@ mod page;
 mod tests;
 
 use std::convert::Infallible;
+use std::fs::File;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -28,6 +29,7 @@ use serde::Serialize;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
+use crate::listen;
 use crate::metrics::Metrics;
 use crate::operation::Cost;
 
@@ -122,24 +124,57 @@ const HEAD_BYTES: usize = 16 << 10;
 /// Serves the panel on a listener, until the future is dropped.
 pub async fn serve(listener: TcpListener, panel: Arc<Panel>) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let spare = Arc::new(Spare::default());
     let mut connections = tokio::task::JoinSet::new();
     loop {
         // The semaphore is never closed.
         let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
         while connections.try_join_next().is_some() {}
+        spare.fill();
         match listener.accept().await {
             Ok((stream, _)) => {
-                let panel = Arc::clone(&panel);
+                let (panel, spare) = (Arc::clone(&panel), Arc::clone(&spare));
                 connections.spawn(async move {
                     converse(stream, panel).await;
+                    // At once, before a client takes what has become free.
+                    spare.fill();
                     drop(place);
                 });
             }
+            // Whoever comes now comes to see what is wrong.
+            Err(error) if listen::is_out_of_handles(&error) && spare.spend() => {}
             Err(error) => {
                 tracing::warn!(%error, "the admin listener could not accept a connection");
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
+    }
+}
+
+/// File handles kept back for the time when the process has no other left.
+#[derive(Default)]
+struct Spare(Mutex<Vec<File>>);
+
+impl Spare {
+    /// How many there are.
+    const MOST: usize = 8;
+    /// How many go at once: for a connection, and for what it asks to be read, such as `/proc`.
+    const EACH: usize = 3;
+
+    /// Takes what is missing, as far as it can be had.
+    fn fill(&self) {
+        let mut files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while files.len() < Self::MOST {
+            let Ok(file) = File::open("/dev/null") else { return };
+            files.push(file);
+        }
+    }
+
+    /// Lets some go; false if there are none.
+    fn spend(&self) -> bool {
+        let mut files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = files.len().saturating_sub(Self::EACH);
+        files.drain(left..).count() > 0
     }
 }
 

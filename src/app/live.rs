@@ -8,7 +8,8 @@ use arc_swap::ArcSwap;
 use http::{Request, Response};
 
 use super::certificates::{Certificates, Loaded};
-use super::{Failure, Source};
+use super::{Failure, Source, handles};
+use crate::admission::Admission;
 use crate::body::Body;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -37,6 +38,7 @@ pub struct Live {
     access: AccessLog,
     gate: Arc<Gate>,
     certificates: Certificates,
+    admission: Arc<Admission>,
     told_to_drain: AtomicBool,
     answers: Mutex<Option<(Instant, bool)>>,
 }
@@ -58,8 +60,13 @@ impl Live {
         metrics.operations(watched(&book));
         let ledger = OnceLock::new();
         let local = local_of(&config, &ledger);
-        let pipeline =
-            Pipeline::new(book, upstream, local, Arc::clone(&metrics), access.clone(), Clock::Real);
+        let admission = Arc::new(Admission::new(config.admission.clone(), Arc::clone(&metrics)));
+        let crowd = Arc::downgrade(&admission);
+        metrics.crowd(move || {
+            crowd.upgrade().map_or((0, 0), |admission| (admission.in_flight(), admission.queued()))
+        });
+        let (shared, counted) = (Arc::clone(&admission), Arc::clone(&metrics));
+        let pipeline = Pipeline::new(book, upstream, local, shared, counted, access.clone(), Clock::Real);
         Ok(Live {
             pipeline: ArcSwap::from_pointee(pipeline),
             config: Mutex::new(Arc::new(config)),
@@ -69,6 +76,7 @@ impl Live {
             access,
             gate,
             certificates,
+            admission,
             told_to_drain: AtomicBool::new(false),
             answers: Mutex::new(None),
         })
@@ -117,7 +125,8 @@ impl Live {
         warn_about(&config);
         let book = std::mem::take(&mut config.book);
         self.metrics.operations(watched(&book));
-        self.gate.set_limits(config.limits.clone());
+        self.gate.set_limits(handles::settled(config.limits.clone()));
+        self.admission.configure(config.admission.clone());
         self.access.configure(config.log);
         let local = local_of(&config, &self.ledger);
         self.pipeline.store(Arc::new(self.pipeline.load().replaced_by(book, upstream, local)));

@@ -2,6 +2,7 @@
 //! reload, and drains when it is told to stop.
 
 mod certificates;
+mod handles;
 mod live;
 mod minding;
 mod panel;
@@ -25,7 +26,7 @@ use crate::http1::{HeadLimits, Refused};
 use crate::listen::{self, Gate};
 use crate::log::AccessLog;
 use crate::metrics::{Metrics, Vocabulary};
-use crate::{admin, log, timer, upstream};
+use crate::{admin, admission, log, timer, upstream};
 pub use live::Live;
 pub use stop::Stop;
 use threads::Threads;
@@ -147,7 +148,8 @@ pub async fn start(config: Config, source: Option<Source>, access: AccessLog) ->
 
     let names: Vec<String> = listeners.iter().map(SocketAddr::to_string).collect();
     let metrics = Arc::new(metrics(&names));
-    let gate = Arc::new(Gate::new(config.limits.clone(), listeners.len(), Arc::clone(&metrics)));
+    let limits = handles::settled(config.limits.clone());
+    let gate = Arc::new(Gate::new(limits, listeners.len(), Arc::clone(&metrics)));
     let live = Arc::new(Live::new(config, source, metrics, access, Arc::clone(&gate))?);
     let threads = Threads::start(bound, threads, &live, &gate)?;
     let panel = Arc::new(panel::of(&live));
@@ -189,6 +191,7 @@ impl Running {
 pub async fn run(source: Source, announce: impl FnOnce(&Running)) -> Result<(), Failure> {
     let config = source.load()?;
     let access = log::install(&config.log);
+    handles::raise();
     let system = |source| Failure::System { what: "listen for signals", source };
     let stop = Stop::listen().map_err(system)?;
     let hangup = signal(SignalKind::hangup()).map_err(system)?;
@@ -238,8 +241,8 @@ fn cores() -> usize {
 
 fn metrics(listeners: &[String]) -> Metrics {
     let malformed = [&Refused::REASONS[..], &listen::NO_HTTP].concat();
-    let words =
-        Vocabulary { malformed: &malformed, upstream_errors: &upstream::KINDS, limits: &listen::LIMITS };
+    let limits = [&listen::LIMITS[..], &admission::LIMITS].concat();
+    let words = Vocabulary { malformed: &malformed, upstream_errors: &upstream::KINDS, limits: &limits };
     Metrics::new(Clock::Real, listeners, words)
 }
 

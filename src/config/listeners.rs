@@ -10,7 +10,7 @@ use super::keys::{self, Shape};
 use super::section::{Findings, Placed, Section, quote};
 use crate::http1::HeadLimits;
 use crate::listen::{self, Limits};
-use crate::{admin, log};
+use crate::{admin, admission, log};
 
 const LISTENER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
 const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9180);
@@ -21,6 +21,8 @@ const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const MILLISECOND: Duration = Duration::from_millis(1);
 const KIB: usize = 1024;
+/// The largest count of anything that is limited: practically none.
+const MOST: usize = 1_000_000;
 
 /// What is in `[[listener]]` and `[admin]`, no two addresses the same. Relative paths are relative to `directory`.
 pub(super) fn addresses(
@@ -82,6 +84,7 @@ pub(super) fn log(root: &Table, findings: &Findings) -> log::Settings {
 /// The limits of one configuration.
 pub(super) struct Bounds {
     pub client: Limits,
+    pub admission: admission::Settings,
     pub upstream_stall: Duration,
     pub drain: Duration,
 }
@@ -101,6 +104,13 @@ pub(super) fn limits(root: &Table, findings: &Findings) -> Bounds {
                 fields: section.count("head_fields", 100, 1..=HeadLimits::MOST_FIELDS),
                 line: section.size("request_line", 8 * KIB, 256..=64 * KIB),
             },
+            connections: section.optional_count("connections", 1..=MOST),
+            connections_per_peer: section.optional_count("connections_per_peer", 1..=MOST),
+        },
+        admission: admission::Settings {
+            concurrent_requests: section.count("concurrent_requests", 1024, 1..=MOST),
+            queue: section.count("queue", 1024, 0..=MOST),
+            queue_wait: section.duration("queue_wait", 2 * SECOND, MILLISECOND..=60 * SECOND),
         },
         upstream_stall: duration("upstream_stall", 60),
         drain: section.duration("drain", 30 * SECOND, Duration::ZERO..=DAY),

@@ -25,7 +25,7 @@ pub use environment::PREFIX;
 pub use file::Place;
 pub use invalid::{Invalid, Mistake};
 
-use crate::{admin, listen, log, policy, upstream};
+use crate::{admin, admission, listen, log, policy, upstream};
 use section::{Effective, Findings};
 
 /// Where the configuration is looked for if nobody says.
@@ -44,6 +44,8 @@ pub struct Config {
     pub listeners: Vec<listen::Settings>,
     /// What clients may take, in time and in bytes.
     pub limits: listen::Limits,
+    /// How many requests are served at once.
+    pub admission: admission::Settings,
     /// How long requests in flight may take to end when the program stops.
     pub drain: Duration,
     /// The admin listener.
@@ -130,6 +132,7 @@ impl Config {
             file: path.to_owned(),
             listeners,
             limits: limits.client,
+            admission: limits.admission,
             drain: limits.drain,
             admin,
             threads,

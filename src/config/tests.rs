@@ -105,11 +105,6 @@ fn a_feature_that_does_not_exist_yet_is_refused_by_name() {
     for (before, behind, key) in [
         ("[[listener]]\nproxy_protocol = true", "", "2:1: listener[0].proxy_protocol:"),
         ("[[listener]]\ntrusted_proxies = []", "", "2:1: listener[0].trusted_proxies:"),
-        ("[limits]\nconnections = 1", "", "2:1: limits.connections:"),
-        ("[limits]\nconnections_per_peer = 1", "", "2:1: limits.connections_per_peer:"),
-        ("[limits]\nconcurrent_requests = 1", "", "2:1: limits.concurrent_requests:"),
-        ("[limits]\nqueue = 1", "", "2:1: limits.queue:"),
-        ("[limits]\nqueue_wait = \"1s\"", "", "2:1: limits.queue_wait:"),
         ("upstream.source = \"client\"", "", "1:10: upstream.source:"),
         ("upstream.check_ip_caveats = true", "", "1:10: upstream.check_ip_caveats:"),
         ("[[brownout]]", "", "1:3: brownout:"),
@@ -567,7 +562,8 @@ fn unknown_names_and_bad_values_in_the_environment_name_the_variable() {
         ),
         ("DUSKGATE__UPSTREAM", "a", "expected a table, set one key of it: DUSKGATE__UPSTREAM__SERVERS"),
         ("DUSKGATE__RUNTIME__THREADS", "two", "expected a whole number of 1 to 1024, found \"two\""),
-        ("DUSKGATE__LIMITS__QUEUE", "1", "is not available yet in this version"),
+        ("DUSKGATE__LIMITS__QUEUE", "many", "expected a whole number of 0 to 1000000, found \"many\""),
+        ("DUSKGATE__DEPRECATION__WARNING", "true", "is not available yet in this version"),
     ] {
         assert_eq!(mistakes(&whole("", ""), &[(variable, value)]), [format!("{variable}: {message}")]);
     }

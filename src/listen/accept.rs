@@ -3,17 +3,22 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 
 use super::connection::Connection;
+use super::gate::Pass;
 use super::stream::Stream;
 use super::{Gate, Handler, Peer, arrival};
 use crate::http1::Interim;
+use crate::timer;
 
 /// How long accepting pauses when the process or the system is out of something.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How often it is told that accepting pauses, in milliseconds.
+const TOLD_AGAIN: u64 = 10_000;
 
 /// Accepts connections on `socket` until the gate is closed, and serves each in a task of this thread. Connections
 /// that wait in the socket's queue when the gate closes are still served: closing the socket would reset them.
@@ -28,8 +33,11 @@ pub async fn serve<H: Handler>(
     gate: Arc<Gate>,
 ) -> io::Result<()> {
     let socket = TcpListener::from_std(socket)?;
-    let start = |(stream, address): (TcpStream, SocketAddr)| {
-        let pass = gate.enter(listener);
+    let serve = |(stream, address): (TcpStream, SocketAddr), mut pass: Pass| {
+        // Who has too many is told by nothing: an answer would take what the limit is to save.
+        if !pass.is_within_its_clients(address.ip()) {
+            return;
+        }
         let terms = gate.terms(listener);
         let peer = Peer { address, listener, secure: false, interim: Interim::wanted() };
         let (handler, gate) = (Arc::clone(&handler), Arc::clone(&gate));
@@ -39,13 +47,25 @@ pub async fn serve<H: Handler>(
             tokio::spawn(arrival::arrive(stream, peer, Arc::clone(&terms), handler, gate, pass));
         }
     };
+    // One for which there was no room: it waits here, and those behind it in the socket's queue. So a peak costs time
+    // and no errors, as with HAProxy's `maxconn`.
+    let mut waiting = None;
     let accept_until_closed = async {
         loop {
             match socket.accept().await {
-                Ok(accepted) => start(accepted),
+                Ok(accepted) => match gate.enter(listener) {
+                    Some(pass) => serve(accepted, pass),
+                    None => {
+                        waiting = Some(accepted);
+                        let pass = gate.enter_later(listener).await;
+                        if let Some(accepted) = waiting.take() {
+                            serve(accepted, pass);
+                        }
+                    }
+                },
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(error) => {
-                    tracing::warn!("cannot accept connections on listener[{listener}], pausing: {error}");
+                    out_of_something(&error, listener, &gate);
                     tokio::time::sleep(PAUSE).await;
                 }
             }
@@ -55,11 +75,36 @@ pub async fn serve<H: Handler>(
         () = gate.closed() => {}
         () = accept_until_closed => {}
     }
+    if let Some(accepted) = waiting {
+        serve(accepted, gate.squeeze_in(listener));
+    }
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     while let std::task::Poll::Ready(Ok(accepted)) = socket.poll_accept(&mut context) {
-        start(accepted);
+        serve(accepted, gate.squeeze_in(listener));
     }
     Ok(())
+}
+
+/// Tells of it, at most once in a while: it may go on for long.
+fn out_of_something(error: &io::Error, listener: usize, gate: &Gate) {
+    if is_out_of_handles(error) {
+        gate.metrics.limit_hit("file_handles");
+    }
+    static TOLD: AtomicU64 = AtomicU64::new(0);
+    let (now, told) = (timer::now(), TOLD.load(Ordering::Relaxed));
+    if told == 0 || now >= told + TOLD_AGAIN {
+        TOLD.store(now.max(1), Ordering::Relaxed);
+        tracing::warn!(
+            "cannot accept connections on listener[{listener}], pausing and trying again: {error}"
+        );
+    }
+}
+
+/// Whether the process or the system has no file handle left.
+pub fn is_out_of_handles(error: &io::Error) -> bool {
+    error.raw_os_error().is_some_and(|code| {
+        [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE].iter().any(|errno| errno.raw_os_error() == code)
+    })
 }
 
 /// Errors of `accept(2)` that belong to the connection, not to us.

@@ -169,7 +169,7 @@ impl<H: Handler> Connection<H> {
                 Next::Tunnel(tunnel)
             };
         }
-        let keep = wants_to_keep && !self.gate.is_closed() && self.input.can_be_drained(expects_continue);
+        let keep = wants_to_keep && !self.gate.wants_room() && self.input.can_be_drained(expects_continue);
         let answer = Answer::new(self.unsent.split(), response, &method, version_1_1, keep);
         match self.send(answer).await {
             Sent::Keep if self.input.drain().await => Next::Request,

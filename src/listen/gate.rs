@@ -1,12 +1,14 @@
 //! What all connections of the process share: whether we are draining, how many are open, and the limits in force.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
+use super::peers::{Client, Peers};
 use super::{Limits, Terms};
 use crate::metrics::Metrics;
 use crate::timer;
@@ -18,6 +20,10 @@ pub struct Gate {
     terms: Vec<ArcSwap<Terms>>,
     draining: AtomicBool,
     open: AtomicUsize,
+    /// How many accepted connections wait for another one to end.
+    waiting: AtomicUsize,
+    freed: Notify,
+    peers: Peers,
     stop: watch::Sender<Stage>,
     pub(super) metrics: Arc<Metrics>,
 }
@@ -38,6 +44,9 @@ impl Gate {
             terms: (0..listeners).map(|_| ArcSwap::default()).collect(),
             draining: AtomicBool::new(false),
             open: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
+            freed: Notify::new(),
+            peers: Peers::default(),
             stop: watch::Sender::new(Stage::Open),
             metrics,
         }
@@ -46,6 +55,7 @@ impl Gate {
     /// Sets other limits; each connection takes them up with its next request.
     pub fn set_limits(&self, limits: Limits) {
         self.limits.store(Arc::new(limits));
+        self.freed.notify_waiters();
     }
 
     /// The limits in force.
@@ -119,11 +129,42 @@ impl Gate {
         true
     }
 
-    /// Counts a connection in, until the pass is dropped.
-    pub(super) fn enter(self: &Arc<Self>, listener: usize) -> Pass {
-        self.open.fetch_add(1, Ordering::AcqRel);
+    /// Whether connections are to end with the answer in hand: we are draining, or others wait for their place.
+    pub(super) fn wants_room(&self) -> bool {
+        self.is_closed() || self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// Counts a connection in, until the pass is dropped, if there is room for it.
+    pub(super) fn enter(self: &Arc<Self>, listener: usize) -> Option<Pass> {
+        let most = self.limits.load().connections.unwrap_or(usize::MAX);
+        let enter = |open: usize| (open < most).then_some(open + 1);
+        self.open.fetch_update(Ordering::SeqCst, Ordering::SeqCst, enter).ok()?;
+        Some(self.pass(listener))
+    }
+
+    /// Counts a connection in, whether or not there is room.
+    pub(super) fn squeeze_in(self: &Arc<Self>, listener: usize) -> Pass {
+        self.open.fetch_add(1, Ordering::SeqCst);
+        self.pass(listener)
+    }
+
+    /// Waits until there is room for a connection, and counts it in.
+    pub(super) async fn enter_later(self: &Arc<Self>, listener: usize) -> Pass {
+        self.metrics.limit_hit("connections");
+        let _waiting = Waiting::of(&self.waiting);
+        loop {
+            // Made before looking, so that no place that becomes free meanwhile goes unnoticed.
+            let freed = self.freed.notified();
+            if let Some(pass) = self.enter(listener) {
+                return pass;
+            }
+            freed.await;
+        }
+    }
+
+    fn pass(self: &Arc<Self>, listener: usize) -> Pass {
         self.metrics.connection_opened(listener);
-        Pass { gate: Arc::clone(self), listener }
+        Pass { gate: Arc::clone(self), listener, client: None }
     }
 }
 
@@ -131,11 +172,48 @@ impl Gate {
 pub(super) struct Pass {
     gate: Arc<Gate>,
     listener: usize,
+    client: Option<Client>,
+}
+
+impl Pass {
+    /// Counts the connection as one of this client's, once its address is known; false where the client has too many.
+    pub fn is_within_its_clients(&mut self, address: IpAddr) -> bool {
+        let Some(most) = self.gate.limits.load().connections_per_peer else { return true };
+        let client = Client::from(address);
+        if self.gate.peers.enter(client, most) {
+            self.client = Some(client);
+            return true;
+        }
+        self.gate.metrics.limit_hit("connections_per_peer");
+        false
+    }
 }
 
 impl Drop for Pass {
     fn drop(&mut self) {
+        if let Some(client) = self.client {
+            self.gate.peers.leave(client);
+        }
         self.gate.metrics.connection_closed(self.listener);
-        self.gate.open.fetch_sub(1, Ordering::AcqRel);
+        self.gate.open.fetch_sub(1, Ordering::SeqCst);
+        if self.gate.waiting.load(Ordering::SeqCst) > 0 {
+            self.gate.freed.notify_waiters();
+        }
+    }
+}
+
+/// One that waits, until it is dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn of(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Waiting(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }

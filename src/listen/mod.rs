@@ -31,6 +31,7 @@ mod incoming;
 mod input;
 pub mod network;
 pub mod proxy_protocol;
+mod peers;
 mod refusal;
 mod stream;
 mod switch;
@@ -46,7 +47,7 @@ use crate::body::Body;
 use crate::certificate::Files;
 use crate::http1::{HeadLimits, Interim};
 
-pub use accept::serve;
+pub use accept::{is_out_of_handles, serve};
 pub use arrival::Terms;
 pub use bind::{Bound, bind};
 pub use gate::Gate;
@@ -74,6 +75,10 @@ pub struct Limits {
     pub client_idle: Duration,
     /// How large a head may be.
     pub head: HeadLimits,
+    /// Open at once; more wait to be accepted.
+    pub connections: Option<usize>,
+    /// Open at once from one IPv4 address or one IPv6 /64; more are closed at once.
+    pub connections_per_peer: Option<usize>,
 }
 
 /// Where a request came from.
@@ -96,7 +101,7 @@ pub trait Handler: Send + Sync + 'static {
 }
 
 /// The words for limits in metrics.
-pub const LIMITS: [&str; 7] = [
+pub const LIMITS: [&str; 10] = [
     "request_line",
     "head_bytes",
     "head_fields",
@@ -104,6 +109,9 @@ pub const LIMITS: [&str; 7] = [
     "request_head",
     "client_stall",
     "client_idle",
+    "connections",
+    "connections_per_peer",
+    "file_handles",
 ];
 /// The words for connections that never become HTTP, beside those of malformed requests.
 pub const NO_HTTP: [&str; 2] = ["plain_http", "tls_handshake"];

@@ -75,7 +75,13 @@ fn requests(metrics: &Metrics, families: &mut Vec<Family>) {
     for ((_, limit), count) in metrics.limits.snapshot() {
         limits.add(&[("limit", limit)], count as f64);
     }
-    families.extend([open, not_after, malformed, limits]);
+    let (in_flight, waiting) = metrics.crowd.get().map_or((0, 0), |ask| ask());
+    let mut served =
+        Family::gauge("duskgate_http_requests_in_flight", "Requests that have a place and no answer yet.");
+    served.add(&[], in_flight as f64);
+    let mut queued = Family::gauge("duskgate_http_requests_queued", "Requests that wait for a place.");
+    queued.add(&[], waiting as f64);
+    families.extend([open, not_after, malformed, limits, served, queued]);
 }
 
 fn upstream(metrics: &Metrics, families: &mut Vec<Family>) {

@@ -42,6 +42,8 @@ pub struct Metrics {
     malformed: Rare,
     upstream_errors: Rare,
     limits: Rare,
+    /// Asks how many requests are in flight, and how many wait for a place.
+    crowd: OnceLock<Box<dyn Fn() -> (usize, usize) + Send + Sync>>,
     tokens: Tokens,
     reload_success_at: AtomicI64,
     reload_successful: AtomicU64,
@@ -89,6 +91,7 @@ impl Metrics {
             malformed: Rare::default(),
             upstream_errors: Rare::default(),
             limits: Rare::default(),
+            crowd: OnceLock::new(),
             tokens: Tokens::new(),
             reload_success_at: AtomicI64::new(clock.now().as_second()),
             reload_successful: AtomicU64::new(1),
@@ -177,6 +180,11 @@ impl Metrics {
     /// A limit was hit.
     pub fn limit_hit(&self, limit: &'static str) {
         self.limits.add(0, limit, 1);
+    }
+
+    /// Who says, at a scrape, how many requests are in flight and how many wait for a place. The first who does stays.
+    pub fn crowd(&self, ask: impl Fn() -> (usize, usize) + Send + Sync + 'static) {
+        let _ = self.crowd.set(Box::new(ask));
     }
 
     /// A backend server sent the head of its answer, `seconds` after the request.

@@ -21,7 +21,7 @@ use crate::http1::{Decoded, Decoder, Framing, Interim, Outgoing, ResponseHead, T
 
 /// The smallest and the largest room for a read.
 const LEAST: usize = 8 * 1024;
-const MOST: usize = 64 * 1024;
+const MOST: usize = 48 * 1024;
 /// How many interim responses one request may be given.
 const INTERIMS: u32 = 100;
 

@@ -14,6 +14,7 @@ mod keygen;
 mod layering;
 mod ledger;
 mod lifecycle;
+mod limits;
 mod listener_tls;
 mod local;
 mod logs;

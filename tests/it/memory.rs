@@ -86,3 +86,99 @@ fn a_thousand_idle_connections_cost_under_30_mib() {
     let cost = memory(&program, "VmRSS").saturating_sub(before);
     assert!(cost < 30 * MIB, "they cost {} KiB", cost / 1024);
 }
+
+/// How much memory the proxy takes more than at `before`, in bytes.
+fn growth(program: &Program, before: u64) -> u64 {
+    memory(program, "VmRSS").saturating_sub(before)
+}
+
+/// A proxy that has served before, so that what every thread needs once is not counted.
+fn warm(setup: &Setup, path: &str) -> (Program, u64) {
+    let program = setup.start();
+    for _ in 0..20 {
+        let mut stream = connect(program.address());
+        stream
+            .write_all(format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").as_bytes())
+            .unwrap();
+        read_all(stream);
+    }
+    let before = memory(&program, "VmRSS");
+    (program, before)
+}
+
+#[test]
+fn fifty_readers_that_stall_on_20_mb_cost_under_8_mib() {
+    let nginx = Nginx::start();
+    std::fs::File::create(nginx.files().join("large")).unwrap().set_len(20_000_000).unwrap();
+    let (program, before) = warm(&Setup::before(nginx.address), "/small");
+    let mut readers: Vec<TcpStream> = (0..50).map(|_| connect(program.address())).collect();
+    for stream in &mut readers {
+        stream.write_all(b"GET /large HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+        let mut start = [0; 12];
+        stream.read_exact(&mut start).unwrap();
+        assert_eq!(&start, b"HTTP/1.1 200");
+    }
+    // Their sockets' buffers are full when nothing moves any more.
+    let waiting = || readers.iter().map(readable).sum::<usize>();
+    let mut last = (waiting(), 0);
+    while last.1 < 10 {
+        std::thread::sleep(Duration::from_millis(20));
+        let now = waiting();
+        last = if now == last.0 { (now, last.1 + 1) } else { (now, 0) };
+    }
+    let cost = growth(&program, before);
+    assert!(cost < 8 * MIB, "they cost {} KiB", cost / 1024);
+    // They lose nothing by it.
+    let mut reader = readers.swap_remove(0);
+    let mut left = 20_000_000;
+    let mut piece = vec![0; 256 * 1024];
+    while left > 0 {
+        let read = reader.read(&mut piece).unwrap();
+        assert!(read > 0, "{left} bytes did not come");
+        left -= read.min(left);
+    }
+}
+
+/// How many bytes lie in a socket, unread.
+fn readable(stream: &TcpStream) -> usize {
+    let mut piece = vec![0; 1 << 20];
+    stream.peek(&mut piece).unwrap()
+}
+
+#[test]
+fn a_thousand_slow_heads_and_slow_bodies_cost_only_what_they_have_sent() {
+    let nginx = Nginx::start();
+    let (program, before) = warm(&Setup::before(nginx.address), "/small");
+    let heads: Vec<TcpStream> = (0..500).map(|_| connect(program.address())).collect();
+    let bodies: Vec<TcpStream> = (0..500).map(|_| connect(program.address())).collect();
+    for (mut head, mut body) in heads.iter().zip(&bodies) {
+        head.write_all(b"GET /small HTTP/1.1\r\nhost: a\r\nx-slow: 1\r\n").unwrap();
+        body.write_all(b"PUT /up HTTP/1.1\r\nhost: a\r\ncontent-length: 1000000\r\n\r\nslow").unwrap();
+    }
+    // Somebody else is served as ever.
+    let mut other = connect(program.address());
+    other.write_all(b"GET /small HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").unwrap();
+    assert!(read_all(other).0.starts_with("HTTP/1.1 404 "));
+    let cost = growth(&program, before);
+    assert!(cost < 40 * MIB, "they cost {} KiB", cost / 1024);
+}
+
+#[test]
+fn heads_as_large_as_allowed_cost_no_more_than_allowed() {
+    let nginx = Nginx::start();
+    let (program, before) = warm(&Setup::before(nginx.address), "/small");
+    let heads: Vec<TcpStream> = (0..200).map(|_| connect(program.address())).collect();
+    let field = format!("x-long: {}\r\n", "a".repeat(4000));
+    for mut head in &heads {
+        head.write_all(b"GET /small HTTP/1.1\r\nhost: a\r\n").unwrap();
+        for _ in 0..15 {
+            head.write_all(field.as_bytes()).unwrap();
+        }
+    }
+    let mut other = connect(program.address());
+    other.write_all(b"GET /small HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").unwrap();
+    assert!(read_all(other).0.starts_with("HTTP/1.1 404 "));
+    let cost = growth(&program, before);
+    // 64 KiB each, and a buffer that is growing.
+    assert!(cost < 200 * 3 * 64 * 1024, "they cost {} KiB", cost / 1024);
+}

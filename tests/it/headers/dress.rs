@@ -1,7 +1,7 @@
 //! What the backend sends about deprecation and CORS, what the configuration says, and what must come of both.
 
 /// The names that are compared.
-pub const NAMES: [&str; 7] = [
+pub const NAMES: [&str; 8] = [
     "deprecation",
     "sunset",
     "link",
@@ -9,6 +9,7 @@ pub const NAMES: [&str; 7] = [
     "access-control-allow-origin",
     "access-control-expose-headers",
     "cache-control",
+    "retry-after",
 ];
 
 /// Fields of the backend's answers.

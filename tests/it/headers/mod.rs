@@ -8,7 +8,9 @@ mod scenes;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use duskgate::admission::{self, Admission};
 use duskgate::body::Body;
 use duskgate::clock::Clock;
 use duskgate::config::Config;
@@ -59,6 +61,10 @@ async fn check(scene: &Scene, terms: &Terms, fields: &Fields) {
     let sent = if scene.shows_backend { fields } else { Fields::OURS };
     let mut expected = dress::expected(scene.operation, terms, sent);
     expected.extend(scene.extra.iter().map(|line| (*line).to_owned()));
+    if scene.is_overloaded {
+        let exposed = expected.iter_mut().find(|line| line.starts_with("access-control-expose-headers: "));
+        exposed.unwrap().push_str(", Retry-After");
+    }
     assert_eq!(seen(&parts.headers), expected, "{title}");
 
     let metrics = proxy::Metrics(metrics.render());
@@ -136,7 +142,11 @@ fn pipeline(
     let silence = Settings { format: Format::Text, access: Access::Off };
     let log = AccessLog::to(silence, std::io::sink());
     let local = config.local.map(|settings| (settings, ledger::open(&config.ledger, Create::Yes)));
-    (Pipeline::new(config.book, upstream, local, Arc::clone(&metrics), log, clock), metrics)
+    // Without a single place, everybody is turned away.
+    let concurrent_requests = if scene.is_overloaded { 0 } else { 1 };
+    let limits = admission::Settings { concurrent_requests, queue: 0, queue_wait: Duration::from_millis(1) };
+    let admission = Arc::new(Admission::new(limits, Arc::clone(&metrics)));
+    (Pipeline::new(config.book, upstream, local, admission, Arc::clone(&metrics), log, clock), metrics)
 }
 
 fn watched(book: &Book) -> Vec<Watched> {

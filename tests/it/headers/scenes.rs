@@ -33,6 +33,8 @@ pub struct Scene {
     pub status: u16,
     /// Whether fields of the backend's get through.
     pub shows_backend: bool,
+    /// Whether too many others are served.
+    pub is_overloaded: bool,
     /// Fields besides.
     pub extra: &'static [&'static str],
     pub answered_by: &'static str,
@@ -112,6 +114,7 @@ fn invited(name: &'static str, status: u16, answer: fn(&Received) -> (&'static s
         backend: Backends::Answers(answer),
         status,
         shows_backend: true,
+        is_overloaded: false,
         extra: &[],
         answered_by: "rewrite",
         module: Module::None,
@@ -201,6 +204,7 @@ pub fn scenes() -> Vec<Scene> {
         status: 502,
         ..alone(scene.clone(), Backends::Nonsense("HTTP/1.1 okay\r\n\r\n"))
     };
+    let overloaded = |scene: &Scene| Scene { is_overloaded: true, extra: &["retry-after: 1"], ..down(scene) };
     let looped: &[_] = &[("via", "1.1 duskgate")];
     let no_api = invited("without the token API", 502, |it| either(it, GROUP, NO_ROUTE));
     let fallen_back: fn(&Received) -> _ = |it| match it.line.contains("/users/token ") {
@@ -343,6 +347,9 @@ pub fn scenes() -> Vec<Scene> {
         named(silent(&local), "issued here, backend silent"),
         named(nonsense(&local), "issued here, backend speaks nonsense"),
         Scene { name: "issued here after falling back", deprecation: REWRITE, more: FALLBACK_LOCAL, ..local },
+        Scene { name: "rewritten, overloaded", ..overloaded(&created) },
+        Scene { name: "forwarded, overloaded", ..overloaded(&forwarded) },
+        Scene { name: "gone, overloaded", ..overloaded(&gone) },
         Scene {
             name: "rewritten in a loop",
             request: ("POST", ROUTE, looped, ""),

@@ -95,6 +95,12 @@ impl Setup {
         self
     }
 
+    /// Limits on file handles, soft and hard.
+    pub fn handles(self, soft: usize, hard: usize) -> Self {
+        let limits = format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\"");
+        self.within(["sh".to_owned(), "-c".to_owned(), limits])
+    }
+
     /// The configuration file.
     pub fn to_toml(&self) -> String {
         let mut text =
@@ -240,6 +246,11 @@ impl Program {
 
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// How many file handles it has open.
+    pub fn open_handles(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("a process").count()
     }
 
     /// Waits until the program has ended.

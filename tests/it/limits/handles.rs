@@ -1,0 +1,62 @@
+//! File handles: the process takes what it may have, and what happens when it has no more.
+
+use std::time::Instant;
+
+use super::{OK, PATIENCE, hits};
+use crate::support::backend::Backend;
+use crate::support::http::{Connection, Request};
+use crate::support::program::Setup;
+
+#[tokio::test]
+async fn the_soft_limit_is_raised_to_the_hard_one_and_the_log_says_so() {
+    let backend = Backend::answering(OK);
+    let program = Setup::before(backend.address).handles(256, 1024).start();
+    let line = program.logged(&["limit of file handles"]);
+    assert!(line.contains("raised from 256 to 1024"), "{line}");
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", program.pid())).unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    assert_eq!(line.split_ascii_whitespace().collect::<Vec<_>>()[3..5], ["1024", "1024"]);
+    program.logged(&["at most 416 connections, for 1024 file handles"]);
+}
+
+#[test]
+fn a_limit_that_there_are_no_handles_for_is_lowered_with_a_warning() {
+    let backend = Backend::answering(OK);
+    let setup = Setup::before(backend.address).section("[limits]\nconnections = 100000");
+    let program = setup.handles(1024, 1024).start();
+    program.logged(&["WARN", "limits.connections is 100000", "no more than 416", "LimitNOFILE="]);
+}
+
+#[tokio::test]
+async fn without_handles_accepting_pauses_and_recovers_and_the_admin_listener_answers() {
+    let backend = Backend::answering(OK);
+    let get = Request::new("GET", "/");
+    let setup = Setup::before(backend.address).one_thread();
+    let idle = {
+        let program = setup.start();
+        assert_eq!(program.ask(&get).await.status, 200);
+        assert_eq!(program.admin("/metrics").await.status, 200);
+        program.open_handles()
+    };
+    // Enough for a few clients only, far from what a proxy should have.
+    let program = setup.handles(idle + 4, idle + 4).start();
+    let mut connections = Vec::new();
+    let begin = Instant::now();
+    while hits(&program, "file_handles").await == 0.0 {
+        assert!(begin.elapsed() < PATIENCE, "there are always handles");
+        let mut connection = Connection::to(program.address()).await;
+        connection.write(&get.to_bytes()).await;
+        connections.push(connection);
+    }
+    program.logged(&["WARN", "cannot accept connections on listener[0]", "Too many open files"]);
+    assert_eq!(program.admin("/healthz").await.status, 200);
+
+    let mut last = connections.pop().unwrap();
+    drop(connections);
+    // It may have been accepted when there was no handle for the backend.
+    assert!([200, 503].contains(&last.read("GET").await.status));
+    let begin = Instant::now();
+    while program.ask(&get).await.status != 200 {
+        assert!(begin.elapsed() < PATIENCE, "it does not recover");
+    }
+}
