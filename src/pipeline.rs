@@ -172,11 +172,13 @@ impl Pipeline {
         call: &Call,
     ) -> Response<Body> {
         let entry = &self.book.entries[call.operation];
+        let prepared = self.prepare(&mut request, peer);
+        // Who calls is read from what the backend gets: fields that `Connection` names end here, credentials too.
         let caller = Caller::of(request.headers());
         let wants_problem = reply::wants_problem(request.headers());
         let now = self.clock.now();
         let verdict = policy::decide(entry, now);
-        let mut served = match self.prepare(&mut request, peer) {
+        let mut served = match prepared {
             Some(reply) => serve::Served { response: reply, mode: verdict.mode },
             None => {
                 if verdict.mode.keeps_route() {

@@ -135,8 +135,10 @@ impl<'a> Asking<'a> {
         let is_open = match answer.status {
             StatusCode::OK | StatusCode::FORBIDDEN => true,
             StatusCode::NOT_FOUND => answer::says_not_found(&answer),
+            // Who is asked for credentials has none in the backend's eyes, whatever was read here.
             StatusCode::UNAUTHORIZED => {
-                answer::refuses_api_caveat(&answer) || answer::wants_credentials(&answer)
+                answer::refuses_api_caveat(&answer)
+                    || self.claimed().is_none() && answer::wants_credentials(&answer)
             }
             _ => false,
         };

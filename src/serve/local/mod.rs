@@ -15,6 +15,7 @@ mod recovery;
 mod redeem;
 pub mod redemption;
 mod rights;
+mod turns;
 mod watch;
 
 use std::sync::Arc;
@@ -38,6 +39,7 @@ use crate::upstream::Upstream;
 use asking::{Asking, Stop};
 use invitation::Invitation;
 use issue::Issuance;
+use turns::Turns;
 use watch::What;
 pub use watch::{Task, Watched, watched};
 
@@ -61,6 +63,8 @@ struct Shared {
     ledger: Arc<dyn Store>,
     metrics: Arc<Metrics>,
     clock: Clock,
+    /// The redemptions under way.
+    turns: Turns,
     /// The routes on which our tokens may arrive, each with what is done there.
     routes: Table,
     tasks: Vec<What>,
@@ -76,7 +80,8 @@ impl Local {
         clock: Clock,
     ) -> Self {
         let (routes, tasks) = watch::table();
-        Local(Arc::new(Shared { settings, api, ledger, metrics, clock, routes, tasks }))
+        let turns = Turns::default();
+        Local(Arc::new(Shared { settings, api, ledger, metrics, clock, turns, routes, tasks }))
     }
 
     /// Serves a call of an operation that issues invitations. The request's fields are those that may be passed on.
@@ -133,6 +138,10 @@ impl Local {
 
     fn replies(&self) -> &idempotency::Replies {
         self.0.api.replies()
+    }
+
+    fn turns(&self) -> &Turns {
+        &self.0.turns
     }
 
     fn metrics(&self) -> &Metrics {

@@ -52,7 +52,10 @@ pub(super) async fn answer(
     let presented = Presented { token, is_tampered, consumer, peer: peer.address.ip() };
     let redeeming = Redeeming::by_caller(asking.service(), invitation, member, presented);
     let running = tokio::spawn(async move {
-        let _place = redeeming.service.0.place();
+        let local = redeeming.service.0.clone();
+        let _place = local.place();
+        let id = redeeming.id.clone();
+        let _turn = local.turns().wait(&id).await;
         redeeming.run_by_caller().await
     });
     let response = running.await.map_err(|_| Stop::Failed(reply::Failure::Internal))??;

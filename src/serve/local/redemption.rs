@@ -12,9 +12,9 @@
 //! }
 //! ```
 //!
-//! Each action is performed once and not repeated by who performs it. Redemptions of one token within a process had
-//! better wait for each other, so that of one consumer's concurrent calls only one is told 201, but nothing is unsafe if
-//! they do not. A redemption that is dropped half-way is as good as a crash: nothing is broken by it, and a recovery
+//! Each action is performed once and not repeated by who performs it. Redemptions of one token within a process
+//! wait for each other (`turns.rs`), so that of one consumer's concurrent calls only one is told 201, but nothing is
+//! unsafe if they do not. A redemption that is dropped half-way is as good as a crash: nothing is broken by it, and a recovery
 //! finishes what it reserved.
 //!
 //! # The machine

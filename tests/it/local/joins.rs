@@ -369,3 +369,16 @@ async fn the_caller_is_judged_before_the_token_alike() {
     }
     twins.stop().await;
 }
+
+#[tokio::test]
+async fn of_many_joins_at_once_by_one_consumer_one_succeeds() {
+    let world = World::new().await;
+    let token = fresh(&world).await;
+    let joins = (0..30).map(|_| world.join("dan", &token));
+    let mut statuses: Vec<u16> =
+        futures_util::future::join_all(joins).await.iter().map(|response| response.status).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses[0], 201, "{statuses:?}");
+    assert!(statuses[1..].iter().all(|&status| status == 400 || status == 409), "{statuses:?}");
+    world.stop().await;
+}

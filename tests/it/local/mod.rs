@@ -7,6 +7,7 @@ mod costs;
 mod disk;
 mod fallback;
 mod idempotency;
+mod impostors;
 mod invitations;
 mod joins;
 mod life;
