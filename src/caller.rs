@@ -1,6 +1,8 @@
 //! Who is calling: a bounded, non-secret name read from the credentials of a request, without asking anybody. The name
 //! is a claim until the backend accepts the credentials; nothing may be allowed because of it.
 
+pub mod confinement;
+
 use std::borrow::Cow;
 use std::fmt;
 
@@ -128,6 +130,20 @@ fn field<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<Cow<'h, [u8]>>
     let mut values = headers.get_all(name).iter().map(|value| value.as_bytes());
     let first = values.next()?;
     Some(values.fold(Cow::Borrowed(first), |joined, value| Cow::Owned([&joined, &b", "[..], value].concat())))
+}
+
+/// The token that authenticates a request, if one does. Whether Onezone takes an empty one for none is not known, so
+/// that an empty one does not hide another.
+fn access_token(headers: &HeaderMap) -> Option<Cow<'_, [u8]>> {
+    let bearer = || match field(headers, &AUTHORIZATION)? {
+        Cow::Borrowed(value) => value.strip_prefix(b"Bearer ").map(Cow::Borrowed),
+        Cow::Owned(value) => value.strip_prefix(b"Bearer ").map(|token| Cow::Owned(token.to_vec())),
+    };
+    let present = |token: &Cow<'_, [u8]>| !token.is_empty();
+    field(headers, &X_AUTH_TOKEN)
+        .filter(present)
+        .or_else(|| bearer().filter(present))
+        .or_else(|| field(headers, &MACAROON))
 }
 
 /// The longest username that is taken for one, in bytes.

@@ -12,13 +12,13 @@ use jiff::Timestamp;
 
 use crate::admission::{Admission, Overloaded};
 use crate::body::Body;
-use crate::caller::Caller;
+use crate::caller::{Caller, confinement};
 use crate::clock::Clock;
 use crate::ledger::Store;
 use crate::listen::Peer;
 use crate::log::{AccessLog, DeprecatedCall, OtherRequest};
 use crate::metrics::{Metrics, Route};
-use crate::operation::Phase;
+use crate::operation::{Mode, Phase};
 use crate::policy::{self, Book};
 use crate::reply;
 use crate::route::{Call, Found};
@@ -156,7 +156,8 @@ impl Pipeline {
     ) -> Response<Body> {
         let method = request.method().clone();
         let path = self.log.wants_all().then(|| request.uri().path().to_owned());
-        let response = match self.prepare(&mut request, peer) {
+        let response = match self.prepare(&mut request, peer).or_else(|| self.refuse_confined(&request, peer))
+        {
             Some(reply) => reply,
             None => local.watch(task, request, peer, async |request| self.send(request, peer).await).await,
         };
@@ -178,7 +179,12 @@ impl Pipeline {
         let wants_problem = reply::wants_problem(request.headers());
         let now = self.clock.now();
         let verdict = policy::decide(entry, now);
-        let mut served = match prepared {
+        let refused = prepared.or_else(|| match verdict.mode {
+            // Nobody's credentials are looked at.
+            Mode::Gone => None,
+            _ => self.refuse_confined(&request, peer),
+        });
+        let mut served = match refused {
             Some(reply) => serve::Served { response: reply, mode: verdict.mode },
             None => {
                 if verdict.mode.keeps_route() {
@@ -319,7 +325,7 @@ impl Pipeline {
 
     /// Passes a request on as it is.
     async fn forward(&self, mut request: Request<Body>, peer: &Peer) -> Response<Body> {
-        match self.prepare(&mut request, peer) {
+        match self.prepare(&mut request, peer).or_else(|| self.refuse_confined(&request, peer)) {
             None => self.send(request, peer).await,
             Some(reply) => reply,
         }
@@ -335,7 +341,7 @@ impl Pipeline {
         let passed = if is_last_hop {
             Ok(())
         } else {
-            hygiene::request(&mut headers, request.version(), peer.address.ip(), peer.secure, &settings.via)
+            hygiene::request(&mut headers, request.version(), peer, &settings.via)
         };
         hygiene::set_host(&mut headers, request.uri(), otherwise);
         *request.headers_mut() = headers;
@@ -346,6 +352,15 @@ impl Pipeline {
             tracing::warn!("{error}: upstream.servers leads back here");
             reply::failure(&reply::Failure::Loop, reply::wants_problem(request.headers()))
         })
+    }
+
+    /// The refusal of a request whose tokens are confined to networks in which its client is not.
+    fn refuse_confined(&self, request: &Request<Body>, peer: &Peer) -> Option<Response<Body>> {
+        if !self.upstream.settings().check_ip_caveats {
+            return None;
+        }
+        let unmet = confinement::unmet(request.headers(), peer.client(), || self.clock.now().as_second())?;
+        Some(reply::token::unmet(&unmet).unauthenticated())
     }
 
     async fn send(&self, request: Request<Body>, peer: &Peer) -> Response<Body> {

@@ -56,6 +56,7 @@ impl Live {
         let loaded = Loaded::read(&config.listeners)?;
         certificates.put_in_force(loaded, &config.listeners, &gate, &metrics)?;
         warn_about(&config);
+        tell_of_caveats(&config);
         let book = std::mem::take(&mut config.book);
         metrics.operations(watched(&book));
         let ledger = OnceLock::new();
@@ -238,6 +239,20 @@ fn warn_about(config: &Config) {
     if config.upstream.insecure_skip_verify {
         tracing::warn!(
             "upstream.insecure_skip_verify is set: anybody on the way to the backend can read and change everything"
+        );
+    }
+}
+
+/// Says by whose address tokens are judged that are confined to networks.
+fn tell_of_caveats(config: &Config) {
+    if config.upstream.check_ip_caveats {
+        tracing::info!(
+            "ip caveats of tokens in header fields are checked here, by the client's address; everything else about \
+             networks is judged by the backend, by this host's address"
+        );
+    } else {
+        tracing::warn!(
+            "upstream.check_ip_caveats is false: tokens that are confined to this host's network work from anywhere"
         );
     }
 }

@@ -240,7 +240,7 @@ fn cores() -> usize {
 }
 
 fn metrics(listeners: &[String]) -> Metrics {
-    let malformed = [&Refused::REASONS[..], &listen::NO_HTTP].concat();
+    let malformed = [&Refused::REASONS[..], &listen::NO_HTTP, &listen::NO_PROXY_HEADER].concat();
     let limits = [&listen::LIMITS[..], &admission::LIMITS].concat();
     let words = Vocabulary { malformed: &malformed, upstream_errors: &upstream::KINDS, limits: &limits };
     Metrics::new(Clock::Real, listeners, words)

@@ -63,6 +63,7 @@ pub(super) fn read(section: &Section<'_>, directory: &Path, stall: Duration) -> 
         max_requests: max_requests(section),
         idle_timeout: section.duration("idle_timeout", 25 * SECOND, MILLISECOND..=24 * HOUR),
         name_cache: section.duration("name_cache", 60 * SECOND, Duration::ZERO..=24 * HOUR),
+        check_ip_caveats: section.flag("check_ip_caveats", true).value,
         via: via(section),
     }
 }

@@ -21,8 +21,8 @@ pub(super) const SHAPES: [Shape; 9] = [
     Shape {
         name: "listener",
         many: true,
-        keys: &["address", "tls"],
-        later: &["proxy_protocol", "trusted_proxies"],
+        keys: &["address", "tls", "proxy_protocol", "trusted_proxies"],
+        later: &[],
     },
     Shape { name: "admin", many: false, keys: &["address"], later: &["tls"] },
     Shape { name: "runtime", many: false, keys: &["threads"], later: &[] },
@@ -65,9 +65,10 @@ pub(super) const SHAPES: [Shape; 9] = [
             "max_requests",
             "idle_timeout",
             "name_cache",
+            "check_ip_caveats",
             "via",
         ],
-        later: &["source", "check_ip_caveats"],
+        later: &["source"],
     },
     Shape {
         name: "ledger",

@@ -9,6 +9,7 @@ use super::file::{Node, Place, Table, Value};
 use super::keys::{self, Shape};
 use super::section::{Findings, Placed, Section, quote};
 use crate::http1::HeadLimits;
+use crate::listen::network::{Network, NoNetwork, Trusted};
 use crate::listen::{self, Limits};
 use crate::{admin, admission, log};
 
@@ -44,7 +45,8 @@ pub(super) fn addresses(
     for section in &sections {
         let address = address(section, LISTENER);
         let tls = certificates::of_listener(section, directory);
-        listeners.push(listen::Settings { address: address.value, tls });
+        let (proxy_protocol, trusted_proxies) = proxies(section);
+        listeners.push(listen::Settings { address: address.value, tls, proxy_protocol, trusted_proxies });
         refuse_taken(section, &address, &taken);
         if !section.mistaken("address") {
             taken.push((section.path.clone(), address));
@@ -62,6 +64,26 @@ pub(super) fn addresses(
     }
     refuse_taken(&admin, &admin_address, &taken);
     (listeners, admin::Settings { address: admin_address.value })
+}
+
+/// Whom a listener believes, and whether in a header before all else.
+fn proxies(section: &Section<'_>) -> (bool, Trusted) {
+    let proxy_protocol = section.flag("proxy_protocol", false);
+    let expected = "an address or a network such as \"10.0.0.0/8\" or \"2001:db8::/32\"";
+    let parse = |text: &str| {
+        text.parse::<Network>().map_err(|error| match error {
+            NoNetwork::Form => String::new(),
+            NoNetwork::Bits(_) => error.to_string(),
+        })
+    };
+    let networks = section.list("trusted_proxies", expected, parse, |network| quote(&network.to_string()));
+    let networks: Vec<Network> = networks.into_iter().flatten().map(|network| network.value).collect();
+    if proxy_protocol.value && networks.is_empty() && !section.mistaken("trusted_proxies") {
+        let message =
+            "needs trusted_proxies: a header is believed from them only, all others are turned away";
+        section.mistake("proxy_protocol", &proxy_protocol.place, message);
+    }
+    (proxy_protocol.value, Trusted::new(networks))
 }
 
 /// `threads` of `[runtime]`; nothing means one a core.

@@ -103,10 +103,7 @@ fn unknown_keys_are_named_with_their_place_and_the_nearest_known_key() {
 #[test]
 fn a_feature_that_does_not_exist_yet_is_refused_by_name() {
     for (before, behind, key) in [
-        ("[[listener]]\nproxy_protocol = true", "", "2:1: listener[0].proxy_protocol:"),
-        ("[[listener]]\ntrusted_proxies = []", "", "2:1: listener[0].trusted_proxies:"),
         ("upstream.source = \"client\"", "", "1:10: upstream.source:"),
-        ("upstream.check_ip_caveats = true", "", "1:10: upstream.check_ip_caveats:"),
         ("[[brownout]]", "", "1:3: brownout:"),
         ("[[exemption]]", "", "1:3: exemption:"),
         ("", "warning = true", "6:1: deprecation.warning:"),
@@ -128,6 +125,27 @@ fn a_feature_that_does_not_exist_yet_is_refused_by_name() {
             "{text}"
         );
     }
+}
+
+#[test]
+fn a_proxy_header_is_wanted_only_of_somebody() {
+    let needs = "needs trusted_proxies: a header is believed from them only, all others are turned away";
+    let header = "[[listener]]\nproxy_protocol = true";
+    check(&[
+        (&whole(header, ""), &[&format!("c.toml:2:18: listener[0].proxy_protocol: {needs}")]),
+        (
+            &whole(&format!("{header}\ntrusted_proxies = []"), ""),
+            &[&format!("c.toml:2:18: listener[0].proxy_protocol: {needs}")],
+        ),
+        (
+            &whole(&format!("{header}\ntrusted_proxies = [\"10.0.0.1/8\"]"), ""),
+            &[
+                "c.toml:3:20: listener[0].trusted_proxies: expected an address or a network such as \"10.0.0.0/8\" or \
+               \"2001:db8::/32\", found \"10.0.0.1/8\": the address has bits behind the prefix length, the network is \
+               10.0.0.0/8",
+            ],
+        ),
+    ]);
 }
 
 #[test]
@@ -592,12 +610,14 @@ fn what_needs_a_restart_is_named() {
 #[test]
 fn what_is_printed_is_read_again_as_the_same_configuration() {
     let text = whole(
-        "[[listener]]\naddress = \"127.0.0.1:0\"\n[limits]\nclient_stall = \"1500ms\"\nhead_bytes = \"1025B\"\nrequest_line = \"1KiB\"",
+        "[[listener]]\naddress = \"127.0.0.1:0\"\nproxy_protocol = true\ntrusted_proxies = [\"10.0.0.0/8\", \"::1\"]\n[limits]\nclient_stall = \"1500ms\"\nhead_bytes = \"1025B\"\nrequest_line = \"1KiB\"",
         "sunset_at = 2027-03-31T02:00:00+02:00\n[[operation]]\nid = \"create_user_group_invite_token\"\nfallback = [\"observe\"]\n",
     );
     let printed = read(&text, &[]).unwrap().print();
-    let listener = "[[listener]]\naddress = \"127.0.0.1:0\"  # c.toml:2\n# tls is not set\n";
-    assert!(printed.starts_with(listener) && printed.contains("\n\n[admin]\n"), "{printed}");
+    let listener = "[[listener]]\naddress = \"127.0.0.1:0\"  # c.toml:2\n# tls is not set\n\
+                    proxy_protocol = true  # c.toml:3\n\
+                    trusted_proxies = [\"10.0.0.0/8\", \"::1/128\"]  # c.toml:4\n\n[admin]\n";
+    assert!(printed.starts_with(listener), "{printed}");
     let without_origins = |text: &str| -> Vec<String> {
         text.lines().map(|line| line.split("  # ").next().unwrap_or_default().to_owned()).collect()
     };

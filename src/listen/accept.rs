@@ -12,7 +12,6 @@ use super::connection::Connection;
 use super::gate::Pass;
 use super::stream::Stream;
 use super::{Gate, Handler, Peer, arrival};
-use crate::http1::Interim;
 use crate::timer;
 
 /// How long accepting pauses when the process or the system is out of something.
@@ -34,12 +33,13 @@ pub async fn serve<H: Handler>(
 ) -> io::Result<()> {
     let socket = TcpListener::from_std(socket)?;
     let serve = |(stream, address): (TcpStream, SocketAddr), mut pass: Pass| {
-        // Who has too many is told by nothing: an answer would take what the limit is to save.
-        if !pass.is_within_its_clients(address.ip()) {
+        let terms = gate.terms(listener);
+        let peer = Peer::new(address, listener, terms.trusted.as_ref());
+        // Who has too many is told by nothing: an answer would take what the limit is to save. A trusted proxy stands
+        // for many clients.
+        if !peer.is_trusted() && !pass.is_within_its_clients(peer.address.ip()) {
             return;
         }
-        let terms = gate.terms(listener);
-        let peer = Peer { address, listener, secure: false, interim: Interim::wanted() };
         let (handler, gate) = (Arc::clone(&handler), Arc::clone(&gate));
         if terms.are_plain() {
             tokio::spawn(Connection::new(Stream::Plain(stream), peer, handler, gate).run(pass));

@@ -1,10 +1,10 @@
 //! What happens between accepting a connection and its first request, on listeners that are more than plain HTTP/1.1: a
-//! TLS handshake, and the choice of the protocol. It lives in a box of its own that is gone when requests begin; a plain
+//! PROXY protocol header, a TLS handshake, and the choice of the protocol. It lives in a box of its own that is gone when requests begin; a plain
 //! connection never comes here.
 
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
@@ -12,27 +12,33 @@ use tokio_rustls::TlsAcceptor;
 
 use super::connection::Connection;
 use super::gate::Pass;
+use super::network::Trusted;
 use super::refusal::Refusal;
 use super::stream::Stream;
-use super::{Gate, Handler, Peer, Settings, Tls};
+use super::{Gate, Handler, Peer, Settings, Tls, UNTRUSTED, proxy_protocol};
 use crate::timer::Deadline;
 
 /// What a listener wants of its connections before their first request.
 #[derive(Clone, Debug, Default)]
 pub struct Terms {
+    /// Whether a PROXY protocol header comes first.
+    pub proxy_protocol: bool,
+    /// Whom to believe; nothing where nobody is.
+    pub trusted: Option<Arc<Trusted>>,
     /// TLS, and with which certificates.
     pub tls: Option<Arc<Tls>>,
 }
 
 impl Terms {
     /// The terms of a listener with these settings and, where they want TLS, with its certificates.
-    pub fn new(_settings: &Settings, tls: Option<Arc<Tls>>) -> Self {
-        Terms { tls }
+    pub fn new(settings: &Settings, tls: Option<Arc<Tls>>) -> Self {
+        let trusted = (!settings.trusted_proxies.is_empty()).then(|| settings.trusted_proxies.clone());
+        Terms { proxy_protocol: settings.proxy_protocol, trusted: trusted.map(Arc::new), tls }
     }
 
     /// Whether connections begin with a request.
     pub(super) fn are_plain(&self) -> bool {
-        self.tls.is_none()
+        self.tls.is_none() && !self.proxy_protocol
     }
 }
 
@@ -50,11 +56,19 @@ pub(super) async fn arrive<H: Handler>(
     terms: Arc<Terms>,
     handler: Arc<H>,
     gate: Arc<Gate>,
-    pass: Pass,
+    mut pass: Pass,
 ) {
+    let peer = if terms.proxy_protocol {
+        match Box::pin(introduce(&socket, peer, &gate)).await {
+            Some(peer) if !peer.is_named() || pass.is_within_its_clients(peer.address.ip()) => peer,
+            _ => return,
+        }
+    } else {
+        peer
+    };
     match Box::pin(receive(socket, &terms, &gate)).await {
         Received::Stream(stream) => {
-            let peer = Peer { secure: terms.tls.is_some(), ..peer };
+            let peer = peer.over_tls(terms.tls.is_some());
             // The protocols that are spoken over TLS are told apart here, by what ALPN has chosen.
             Connection::new(stream, peer, handler, gate).run(pass).await;
         }
@@ -65,6 +79,69 @@ pub(super) async fn arrive<H: Handler>(
         Received::Late => gate.metrics.limit_hit("tls_handshake"),
         Received::Gone => {}
     }
+}
+
+/// Reads the PROXY header with which a connection begins: who it is from; nothing where it has to be closed, which is
+/// counted.
+async fn introduce(socket: &TcpStream, peer: Peer, gate: &Gate) -> Option<Peer> {
+    let address = peer.connected;
+    let refuse = |reason: &'static str, error: &dyn std::fmt::Display| {
+        gate.metrics.malformed(peer.listener, reason);
+        if gate.notices.may_warn(address.ip(), Instant::now()) {
+            tracing::warn!("a connection from {address} to listener[{}] was closed: {error}", peer.listener);
+        }
+    };
+    if !peer.is_trusted() {
+        refuse(
+            UNTRUSTED,
+            &"PROXY protocol headers are wanted there, and its address is none of trusted_proxies",
+        );
+        return None;
+    }
+    match in_time(proxy_protocol::read(socket), gate.limits().request_head, gate).await {
+        InTime::Yes(Ok(source)) => Some(peer.behind(source)),
+        InTime::Yes(Err(proxy_protocol::Failure::Malformed(malformed))) => {
+            refuse(malformed.reason(), &malformed);
+            None
+        }
+        InTime::Yes(Err(proxy_protocol::Failure::Ended(error))) => {
+            tracing::debug!("{error}");
+            None
+        }
+        InTime::Late => {
+            gate.metrics.limit_hit("request_head");
+            None
+        }
+        InTime::Stopping => None,
+    }
+}
+
+/// What has become of something that a client must do in time.
+enum InTime<T> {
+    Yes(T),
+    Late,
+    /// It is late because the gate has closed.
+    Stopping,
+}
+
+/// Waits at most so long, and not much longer once the gate has closed.
+async fn in_time<T>(what: impl Future<Output = T>, limit: Duration, gate: &Gate) -> InTime<T> {
+    let deadline = Deadline::never();
+    deadline.set(limit);
+    let mut is_last_call = false;
+    let mut what = std::pin::pin!(what);
+    std::future::poll_fn(|cx| {
+        if gate.is_closed() && !is_last_call {
+            is_last_call = true;
+            deadline.set(LAST_CALL.min(limit));
+        }
+        match what.as_mut().poll(cx) {
+            Poll::Ready(done) => Poll::Ready(InTime::Yes(done)),
+            Poll::Pending if is_last_call => deadline.poll_over(cx).map(|()| InTime::Stopping),
+            Poll::Pending => deadline.poll_over(cx).map(|()| InTime::Late),
+        }
+    })
+    .await
 }
 
 /// What has become of a connection.
@@ -84,21 +161,11 @@ enum Received {
 
 async fn receive(socket: TcpStream, terms: &Terms, gate: &Gate) -> Received {
     let Some(tls) = &terms.tls else { return Received::Stream(Stream::Plain(socket)) };
-    let deadline = Deadline::never();
-    deadline.set(gate.limits().tls_handshake);
-    let mut is_last_call = false;
-    let mut handshake = std::pin::pin!(shake_hands(socket, tls));
-    std::future::poll_fn(|cx| {
-        if gate.is_closed() && !is_last_call {
-            is_last_call = true;
-            deadline.set(LAST_CALL.min(gate.limits().tls_handshake));
-        }
-        if let Poll::Ready(received) = handshake.as_mut().poll(cx) {
-            return Poll::Ready(received);
-        }
-        deadline.poll_over(cx).map(|()| if is_last_call { Received::Gone } else { Received::Late })
-    })
-    .await
+    match in_time(shake_hands(socket, tls), gate.limits().tls_handshake, gate).await {
+        InTime::Yes(received) => received,
+        InTime::Late => Received::Late,
+        InTime::Stopping => Received::Gone,
+    }
 }
 
 async fn shake_hands(socket: TcpStream, tls: &Tls) -> Received {

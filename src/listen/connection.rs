@@ -147,7 +147,7 @@ impl<H: Handler> Connection<H> {
         let (version_1_1, expects_continue) = (head.version_1_1, head.expects_continue);
         let wants_to_keep = head.keep_alive;
         let method = head.method.clone();
-        let mut peer = self.peer.clone();
+        let mut peer = self.peer.of_request(&head.headers);
         if !version_1_1 {
             peer.interim = Interim::unwanted();
         }

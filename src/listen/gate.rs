@@ -8,6 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::{Notify, watch};
 
+use super::notices::Notices;
 use super::peers::{Client, Peers};
 use super::{Limits, Terms};
 use crate::metrics::Metrics;
@@ -18,6 +19,7 @@ pub struct Gate {
     limits: ArcSwap<Limits>,
     /// Of each listener.
     terms: Vec<ArcSwap<Terms>>,
+    pub(super) notices: Notices,
     draining: AtomicBool,
     open: AtomicUsize,
     /// How many accepted connections wait for another one to end.
@@ -42,6 +44,7 @@ impl Gate {
         Gate {
             limits: ArcSwap::from_pointee(limits),
             terms: (0..listeners).map(|_| ArcSwap::default()).collect(),
+            notices: Notices::default(),
             draining: AtomicBool::new(false),
             open: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),

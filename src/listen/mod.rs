@@ -30,6 +30,8 @@ mod gate;
 mod incoming;
 mod input;
 pub mod network;
+mod notices;
+mod peer;
 pub mod proxy_protocol;
 mod peers;
 mod refusal;
@@ -45,12 +47,14 @@ use http::{Request, Response};
 
 use crate::body::Body;
 use crate::certificate::Files;
-use crate::http1::{HeadLimits, Interim};
+use crate::http1::HeadLimits;
 
 pub use accept::{is_out_of_handles, serve};
 pub use arrival::Terms;
 pub use bind::{Bound, bind};
 pub use gate::Gate;
+pub use network::peer_key;
+pub use peer::Peer;
 pub use tls::Tls;
 
 /// One listener, as configured.
@@ -60,6 +64,10 @@ pub struct Settings {
     pub address: SocketAddr,
     /// The certificates to show, the default first; without one it is plain HTTP.
     pub tls: Vec<Files>,
+    /// Whether each connection begins with a PROXY protocol header.
+    pub proxy_protocol: bool,
+    /// Whom to believe where a connection or a request really comes from.
+    pub trusted_proxies: network::Trusted,
 }
 
 /// What a client may take, in time and in bytes.
@@ -79,19 +87,6 @@ pub struct Limits {
     pub connections: Option<usize>,
     /// Open at once from one IPv4 address or one IPv6 /64; more are closed at once.
     pub connections_per_peer: Option<usize>,
-}
-
-/// Where a request came from.
-#[derive(Clone, Debug)]
-pub struct Peer {
-    /// The client's address.
-    pub address: SocketAddr,
-    /// The index of the listener.
-    pub listener: usize,
-    /// Whether it came over TLS.
-    pub secure: bool,
-    /// Takes interim responses to this request.
-    pub interim: Interim,
 }
 
 /// What answers requests.
@@ -115,3 +110,8 @@ pub const LIMITS: [&str; 10] = [
 ];
 /// The words for connections that never become HTTP, beside those of malformed requests.
 pub const NO_HTTP: [&str; 2] = ["plain_http", "tls_handshake"];
+/// The words for connections that do not begin as the listener wants it, beside those of malformed requests.
+pub const NO_PROXY_HEADER: [&str; 5] =
+    ["proxy_missing", "proxy_form", "proxy_too_long", "proxy_checksum", UNTRUSTED];
+/// The word for a connection from an address from which no PROXY header is believed.
+const UNTRUSTED: &str = "proxy_untrusted";

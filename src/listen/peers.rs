@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::network::peer_key;
+
 /// Several shelves, so that threads that accept rarely wait for each other.
 const SHELVES: usize = 16;
 
@@ -18,9 +20,9 @@ pub(super) struct Client(u128);
 impl From<IpAddr> for Client {
     fn from(address: IpAddr) -> Self {
         // No /64 has the key of an IPv4 address: its lower half is zero.
-        Client(match address.to_canonical() {
+        Client(match peer_key(address) {
             IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
-            IpAddr::V6(address) => address.to_bits() & (u128::MAX << 64),
+            IpAddr::V6(network) => network.to_bits(),
         })
     }
 }

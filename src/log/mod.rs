@@ -156,7 +156,7 @@ impl AccessLog {
             return;
         }
         let consumer = call.consumer.to_string();
-        let peer = call.peer.to_string();
+        let peer = shown(call.peer);
         self.0.append(
             settings.format,
             call.at,
@@ -180,7 +180,7 @@ impl AccessLog {
             return;
         }
         let format = lock(&self.0.settings).format;
-        let peer = request.peer.to_string();
+        let peer = shown(request.peer);
         let path = line::without_tokens(request.path);
         self.0.append(
             format,
@@ -280,6 +280,11 @@ fn write_on(shared: &Weak<Shared>) {
         drop(log);
         thread::park();
     }
+}
+
+/// An address, and its port where that is known: a proxy may not have said it.
+fn shown(peer: SocketAddr) -> String {
+    if peer.port() == 0 { peer.ip().to_string() } else { peer.to_string() }
 }
 
 /// A panic elsewhere leaves a log that is still good.

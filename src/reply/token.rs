@@ -3,11 +3,13 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http::header::CONTENT_TYPE;
 use http::{Response, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::body::Body;
+use crate::caller::confinement::{Carrier, Unmet};
 use crate::token::{Caveat, Filter, InviteType, MAX_TEXT, Malformed, Subject, Type};
 
 /// What is wrong with a token.
@@ -32,6 +34,14 @@ impl Fault {
     /// Onezone's 401 to credentials with this fault (step 10 of the contract's section 3).
     pub fn unauthorized(self) -> Response<Body> {
         super::unauthorized_because(self.nested())
+    }
+
+    /// Onezone's 401 to credentials that it does not take at all (step 3 of the contract's section 3, before anything is
+    /// negotiated, hence without a content type).
+    pub fn unauthenticated(self) -> Response<Body> {
+        let mut response = self.unauthorized();
+        response.headers_mut().remove(CONTENT_TYPE);
+        response
     }
 
     fn new(id: &'static str, description: impl Into<String>) -> Self {
@@ -76,6 +86,22 @@ pub fn subject_invalid() -> Fault {
 pub fn caveat_unverified(caveat: &Caveat) -> Fault {
     let text = format!("Provided token is not valid - {}.", unverified(caveat));
     Fault::new("tokenCaveatUnverified", text).with(json!({ "caveat": caveat.to_json() }))
+}
+
+/// A token of the request may not be used from where it is.
+pub fn unmet(unmet: &Unmet) -> Fault {
+    let fault = match &unmet.caveat {
+        Some(caveat) => caveat_unverified(caveat),
+        None => malformed(Malformed::Text),
+    };
+    match unmet.carrier {
+        Carrier::Service => {
+            let text = "Provided service token is not valid (see details).";
+            Fault::new("badServiceToken", text).with(json!({ "tokenError": fault.nested() }))
+        }
+        Carrier::Consumer => bad_consumer_token(fault.nested()),
+        Carrier::Access => fault,
+    }
 }
 
 /// It is of another type than is expected here; `None`: any invitation is.

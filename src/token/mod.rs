@@ -159,6 +159,11 @@ impl fmt::Debug for Token {
     }
 }
 
+/// Whether a text that is no token for [`Token::parse`] may be one with an ip caveat for a reader that takes more.
+pub fn may_hold_networks(text: &[u8]) -> bool {
+    memchr::memmem::find(&text::decode_leniently(text), b"ip =").is_some()
+}
+
 /// Takes `opw-` or `opp-` off the text of an access token. Any other prefix stays on, and makes it malformed.
 pub fn strip_service_prefix(text: &str) -> &str {
     SERVICE_PREFIXES.iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(text)

@@ -24,6 +24,29 @@ pub fn decode(text: &str) -> Result<Vec<u8>, Malformed> {
     URL_SAFE_NO_PAD_INDIFFERENT.decode(base64).map_err(|_| Malformed::Text)
 }
 
+/// Reads what it can of a text: skips what is in no alphabet, and takes both of base64 with and without escapes.
+pub fn decode_leniently(text: &[u8]) -> Vec<u8> {
+    let (mut bytes, mut held, mut bits) = (Vec::with_capacity(text.len()), 0_u32, 0);
+    let mut text = text.iter().copied();
+    while let Some(byte) = text.next() {
+        let value = match if byte == b'0' { unescape(text.next()).unwrap_or(b'0') } else { byte } {
+            letter @ b'A'..=b'Z' => letter - b'A',
+            letter @ b'a'..=b'z' => letter - b'a' + 26,
+            digit @ b'0'..=b'9' => digit - b'0' + 52,
+            b'-' | b'+' => 62,
+            b'_' | b'/' => 63,
+            _ => continue,
+        };
+        held = held << 6 | u32::from(value);
+        bits += 6;
+        if bits >= 8 {
+            bits -= 8;
+            bytes.push((held >> bits) as u8);
+        }
+    }
+    bytes
+}
+
 /// Writes `bytes` as the text of a token.
 pub fn encode(bytes: &[u8]) -> String {
     let base64 = URL_SAFE_NO_PAD.encode(bytes);

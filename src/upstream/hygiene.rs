@@ -1,13 +1,14 @@
 //! What a proxy takes from a message's fields and adds to them (RFC 9110 section 7.6): hop-by-hop fields go, our name
 //! and the client's address come.
 
-use std::net::IpAddr;
-
 use http::header::{
-    CONNECTION, HOST, HeaderName, MAX_FORWARDS, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+    CONNECTION, FORWARDED, HOST, HeaderName, MAX_FORWARDS, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
     TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{HeaderMap, HeaderValue, Method, Uri, Version};
+
+use crate::listen::Peer;
+use crate::listen::forwarded::{X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO};
 
 /// The largest field value that Onezone takes, in bytes (contract, section 1).
 const LONGEST_VALUE: usize = 4096;
@@ -16,12 +17,9 @@ const MOST_FIELDS: usize = 100;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-/// The addresses a request has come from, nearest last.
-pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-/// The scheme that the client used.
-pub const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-/// The host that the client asked for.
-pub const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+/// Fields in which only a trusted proxy may say who a request is from.
+const SAID_BY_PROXIES: [HeaderName; 2] =
+    [HeaderName::from_static("x-real-ip"), HeaderName::from_static("x-forwarded-port")];
 
 /// The request has passed through us before: `Via` names us (answered 508).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,18 +27,12 @@ pub const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-ho
 pub struct Loop;
 
 /// Makes a client's request fit to be forwarded: strips the hop-by-hop fields and those that `Connection` names, then
-/// adds `X-Forwarded-*` and `Via`; `secure` says whether the client came over TLS. An upgrade to a WebSocket is kept; `listen` lets no other pass.
+/// adds `X-Forwarded-*` and `Via`. An upgrade to a WebSocket is kept; `listen` lets no other pass.
 ///
 /// # Errors
 ///
 /// [`Loop`]: our own name is in `Via`.
-pub fn request(
-    headers: &mut HeaderMap,
-    version: Version,
-    client: IpAddr,
-    secure: bool,
-    via: &str,
-) -> Result<(), Loop> {
+pub fn request(headers: &mut HeaderMap, version: Version, peer: &Peer, via: &str) -> Result<(), Loop> {
     if has_passed(headers, via) {
         return Err(Loop);
     }
@@ -56,19 +48,41 @@ pub fn request(
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
     let host = headers.get(HOST).cloned();
-    let address = match client {
-        IpAddr::V6(address) => address.to_ipv4_mapped().map_or(client, IpAddr::V4),
-        IpAddr::V4(_) => client,
-    };
-    append(headers, X_FORWARDED_FOR, &address.to_string());
-    let scheme = HeaderValue::from_static(if secure { "https" } else { "http" });
-    set(headers, X_FORWARDED_PROTO, scheme);
-    if let Some(host) = host {
-        set(headers, X_FORWARDED_HOST, host);
-    }
+    introduce(headers, peer, host);
     let received = if version == Version::HTTP_10 { "1.0" } else { "1.1" };
     append(headers, VIA, &format!("{received} {via}"));
     Ok(())
+}
+
+/// Says who the request is from, and nothing of what only the client says: `X-Forwarded-For` begins with the client's
+/// address, behind it stand the trusted proxies that it came through. What `Forwarded` said stands there too.
+fn introduce(headers: &mut HeaderMap, peer: &Peer, host: Option<HeaderValue>) {
+    let account = peer.account.as_deref();
+    if account.is_none() {
+        for name in SAID_BY_PROXIES {
+            headers.remove(name);
+        }
+    }
+    headers.remove(FORWARDED);
+    let addresses = match account {
+        None => peer.address.ip().to_string(),
+        Some(account) => {
+            let addresses: Vec<String> = account.addresses.iter().map(ToString::to_string).collect();
+            addresses.join(", ")
+        }
+    };
+    let addresses = shortened(addresses.as_bytes());
+    match HeaderValue::from_bytes(addresses) {
+        Ok(addresses) => set(headers, X_FORWARDED_FOR, addresses),
+        Err(_) => drop(headers.remove(X_FORWARDED_FOR)),
+    }
+    let is_secure = account.and_then(|account| account.secure).unwrap_or(peer.secure);
+    let scheme = HeaderValue::from_static(if is_secure { "https" } else { "http" });
+    set(headers, X_FORWARDED_PROTO, scheme);
+    match account.and_then(|account| account.host.clone()).or(host) {
+        Some(host) => set(headers, X_FORWARDED_HOST, host),
+        None => drop(headers.remove(X_FORWARDED_HOST)),
+    }
 }
 
 /// Makes a response fit to be forwarded.
@@ -164,14 +178,18 @@ fn append(headers: &mut HeaderMap, name: HeaderName, item: &str) {
         list.extend_from_slice(b", ");
     }
     list.extend_from_slice(item.as_bytes());
-    let mut list = &list[..];
+    if let Ok(value) = HeaderValue::from_bytes(shortened(&list)) {
+        set(headers, name, value);
+    }
+}
+
+/// A list without the oldest items that make it too long.
+fn shortened(mut list: &[u8]) -> &[u8] {
     while list.len() > LONGEST_VALUE {
         match list.iter().position(|&byte| byte == b',') {
             Some(comma) => list = list[comma + 1..].trim_ascii_start(),
-            None => list = item.as_bytes(),
+            None => return &[],
         }
     }
-    if let Ok(value) = HeaderValue::from_bytes(list) {
-        set(headers, name, value);
-    }
+    list
 }

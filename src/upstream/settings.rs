@@ -38,6 +38,8 @@ pub struct Settings {
     pub idle_timeout: Duration,
     /// How long the name of a target is remembered.
     pub name_cache: Duration,
+    /// Whether the ip caveats of presented tokens are judged here, by the client's address.
+    pub check_ip_caveats: bool,
     /// Our name in `Via` (RFC 9110 section 7.6.3).
     pub via: String,
 }
@@ -69,6 +71,7 @@ impl Settings {
             max_requests: 29,
             idle_timeout: Duration::from_secs(25),
             name_cache: Duration::from_secs(60),
+            check_ip_caveats: true,
             via: "duskgate".to_owned(),
         }
     }

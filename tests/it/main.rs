@@ -19,6 +19,7 @@ mod listener_tls;
 mod local;
 mod logs;
 mod memory;
+mod peer;
 mod proxy;
 mod readme;
 mod resend;

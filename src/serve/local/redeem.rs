@@ -49,7 +49,7 @@ pub(super) async fn answer(
         (Member::Group | Member::Space, _) => call.id("id").unwrap_or_default().to_owned(),
     };
     let Arrived { token, is_tampered, .. } = arrived;
-    let presented = Presented { token, is_tampered, consumer, peer: peer.address.ip() };
+    let presented = Presented { token, is_tampered, consumer, peer: peer.client() };
     let redeeming = Redeeming::by_caller(asking.service(), invitation, member, presented);
     let running = tokio::spawn(async move {
         let local = redeeming.service.0.clone();
@@ -93,7 +93,7 @@ struct Presented {
     token: Token,
     is_tampered: bool,
     consumer: Subject,
-    peer: IpAddr,
+    peer: Option<IpAddr>,
 }
 
 impl Redeeming {
@@ -258,11 +258,8 @@ impl Redeeming {
         let Some(presented) = &self.presented else { return Ok(None) };
         let (token, service) = (&presented.token, &self.service);
         let consumer = &presented.consumer;
-        let setting = Setting {
-            now: service.0.now().as_second(),
-            peer: Some(presented.peer),
-            consumer: Some(consumer),
-        };
+        let setting =
+            Setting { now: service.0.now().as_second(), peer: presented.peer, consumer: Some(consumer) };
         if let Some(fault) = verify(token, presented.is_tampered, issued, &setting, service).await? {
             // A blocked issuer is no business of the one who joins.
             let is_blocked = fault == reply::token::user_blocked();

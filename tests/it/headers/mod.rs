@@ -14,7 +14,6 @@ use duskgate::admission::{self, Admission};
 use duskgate::body::Body;
 use duskgate::clock::Clock;
 use duskgate::config::Config;
-use duskgate::http1::Interim;
 use duskgate::ledger::{self, Create};
 use duskgate::listen::Peer;
 use duskgate::log::{Access, AccessLog, Format, Settings};
@@ -90,7 +89,7 @@ fn seen(headers: &HeaderMap) -> Vec<String> {
 
 fn peer() -> Peer {
     let address = SocketAddr::from(([192, 0, 2, 7], 40000));
-    Peer { address, listener: 0, secure: false, interim: Interim::wanted() }
+    Peer::new(address, 0, None)
 }
 
 /// The pipeline of a configuration, at a moment. What it keeps is kept in this directory.

@@ -154,16 +154,30 @@ impl Connection {
 
     /// A connection to a server that may not be there.
     pub async fn try_to(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect(address).await?;
+        Ok(Connection::plain(TcpStream::connect(address).await?))
+    }
+
+    fn plain(stream: TcpStream) -> Self {
         stream.set_nodelay(true).expect("a socket option");
         let (reading, writing) = stream.into_split();
-        Ok(Connection::over(Box::new(reading), Box::new(writing)))
+        Connection::over(Box::new(reading), Box::new(writing))
     }
 
     /// A connection with TLS, to the server of this name.
     pub async fn secure(address: SocketAddr, name: &str, config: &Arc<ClientConfig>) -> io::Result<Self> {
-        let stream = TcpStream::connect(address).await?;
+        Connection::secure_after(b"", address, name, config).await
+    }
+
+    /// The same, after these bytes in the clear.
+    pub async fn secure_after(
+        begin: &[u8],
+        address: SocketAddr,
+        name: &str,
+        config: &Arc<ClientConfig>,
+    ) -> io::Result<Self> {
+        let mut stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
+        stream.write_all(begin).await?;
         let name = ServerName::try_from(name.to_owned()).expect("a name");
         let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await?;
         let (reading, writing) = tokio::io::split(stream);
@@ -173,6 +187,17 @@ impl Connection {
     fn over(reading: Box<dyn AsyncRead + Send + Unpin>, writing: Writing) -> Self {
         let writer = Writer(Arc::new(Mutex::new(writing)));
         Connection { stream: reading, writer, unread: Vec::new(), is_reset: false }
+    }
+
+    /// A connection from this address of our own.
+    pub async fn from(source: std::net::IpAddr, address: SocketAddr) -> Self {
+        let socket = match address {
+            SocketAddr::V4(_) => tokio::net::TcpSocket::new_v4(),
+            SocketAddr::V6(_) => tokio::net::TcpSocket::new_v6(),
+        };
+        let socket = socket.expect("a socket");
+        socket.bind(SocketAddr::new(source, 0)).expect("an address of our own");
+        Connection::plain(socket.connect(address).await.expect("the server listens"))
     }
 
     /// Sends a request and reads its response.
