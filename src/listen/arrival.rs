@@ -46,8 +46,6 @@ impl Terms {
 const LAST_CALL: Duration = Duration::from_secs(2);
 /// How much a TLS session may hold of what the socket does not take: a record.
 const UNSENT: usize = 16 * 1024;
-/// The first byte of a TLS handshake record (RFC 8446 section 5.1).
-const HANDSHAKE: u8 = 22;
 
 /// Receives a connection as the `terms` say, and serves it until it ends.
 pub(super) async fn arrive<H: Handler>(
@@ -66,7 +64,7 @@ pub(super) async fn arrive<H: Handler>(
     } else {
         peer
     };
-    match Box::pin(receive(socket, &terms, &gate)).await {
+    match Box::pin(receive(socket, &peer, &terms, &gate)).await {
         Received::Stream(stream) => {
             let peer = peer.over_tls(terms.tls.is_some());
             // The protocols that are spoken over TLS are told apart here, by what ALPN has chosen.
@@ -159,20 +157,22 @@ enum Received {
     Gone,
 }
 
-async fn receive(socket: TcpStream, terms: &Terms, gate: &Gate) -> Received {
+async fn receive(socket: TcpStream, peer: &Peer, terms: &Terms, gate: &Gate) -> Received {
     let Some(tls) = &terms.tls else { return Received::Stream(Stream::Plain(socket)) };
-    match in_time(shake_hands(socket, tls), gate.limits().tls_handshake, gate).await {
+    match in_time(shake_hands(socket, peer, tls), gate.limits().tls_handshake, gate).await {
         InTime::Yes(received) => received,
         InTime::Late => Received::Late,
         InTime::Stopping => Received::Gone,
     }
 }
 
-async fn shake_hands(socket: TcpStream, tls: &Tls) -> Received {
+async fn shake_hands(socket: TcpStream, peer: &Peer, tls: &Tls) -> Received {
+    let Peer { address, listener, .. } = peer;
     match first_byte(&socket).await {
         None => return Received::Gone,
-        Some(byte) if byte != HANDSHAKE && byte.is_ascii_graphic() => {
-            tracing::debug!("a client speaks plain HTTP where TLS is wanted");
+        // A method begins so; a record of TLS begins with a small number (RFC 8446 section 5.1).
+        Some(byte) if byte.is_ascii_graphic() => {
+            tracing::debug!("listener[{listener}] wants TLS, and {address} speaks plain HTTP");
             return Received::Refused { socket, refusal: Refusal::plain_http(), is_answered: false };
         }
         Some(_) => {}
@@ -183,7 +183,7 @@ async fn shake_hands(socket: TcpStream, tls: &Tls) -> Received {
             Received::Stream(Stream::Tls(Box::new(stream)))
         }
         Err((error, socket)) => {
-            tracing::debug!("a TLS handshake has failed: {error}");
+            tracing::debug!("listener[{listener}]: a TLS handshake with {address} has failed: {error}");
             Received::Refused { socket, refusal: Refusal::handshake(), is_answered: true }
         }
     }

@@ -185,7 +185,7 @@ async fn what_is_no_handshake_is_counted_and_harms_nobody() {
         let (text, _) = connection.rest().await;
         assert!(!text.contains("HTTP"), "{bytes:?}: {text}");
     }
-    program.logged(&["DEBUG", "TLS handshake has failed"]);
+    program.logged(&["DEBUG", "listener[0]: a TLS handshake with 127.0.0.1:", "has failed"]);
     let counted = garbage.len() as f64;
     becomes(&program, "duskgate_http_malformed_total", &[("reason", "tls_handshake")], counted).await;
     let response = connect(&program, &client(&authority)).await.ask(&Request::new("GET", "/")).await;

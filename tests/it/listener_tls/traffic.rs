@@ -194,6 +194,30 @@ async fn a_client_that_goes_away_is_noticed_while_the_backend_thinks() {
 }
 
 #[tokio::test]
+async fn clients_that_stall_are_cut_off() {
+    const SIZE: usize = 64 << 20;
+    let backend = Backend::new(|link| {
+        if link.request().is_some() {
+            link.send(format!("HTTP/1.1 200 OK\r\ncontent-length: {SIZE}\r\n\r\n"));
+            while link.try_send(&[b'z'; 64 * 1024]) {}
+        }
+    });
+    let authority = Authority::new();
+    let program = secured(&backend, &authority).section("[limits]\nclient_stall = \"300ms\"").start();
+    let stalls = [("limit", "client_stall")];
+    let mut reader = connect(&program, &client(&authority)).await;
+    reader.write(&Request::new("GET", "/").to_bytes()).await;
+    becomes(&program, "duskgate_limit_hits_total", &stalls, 1.0).await;
+    assert_eq!(reader.rest().await.1, End::Reset);
+    let mut writer = connect(&program, &client(&authority)).await;
+    writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf").await;
+    let (text, end) = writer.rest().await;
+    assert!(text.starts_with("HTTP/1.1 408 "), "{text}");
+    assert_eq!(end, End::Closed);
+    becomes(&program, "duskgate_limit_hits_total", &stalls, 2.0).await;
+}
+
+#[tokio::test]
 async fn a_web_socket_is_tunnelled_and_its_end_passed_on() {
     let backend = Backend::new(|link| {
         link.head();
