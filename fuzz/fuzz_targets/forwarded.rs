@@ -12,6 +12,10 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     let lines: Vec<&[u8]> = data.split(|byte| *byte == b'\n').collect();
+    // Nothing else can stand in a field.
+    if lines.iter().any(|line| HeaderValue::from_bytes(line).is_err()) {
+        return;
+    }
     let [plain, standard] = [0, 1].map(|parity| {
         let own = lines.iter().enumerate().filter(move |(at, _)| at % 2 == parity);
         own.map(|(_, line)| *line).collect::<Vec<_>>()
@@ -24,7 +28,7 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(account.client.ip(), account.client.ip().to_canonical());
     }
     // Of two fields either may be the client's own: what is believed is what both say.
-    for one in alone {
+    for one in alone.iter().filter(|_| !standard.is_empty()) {
         assert!(one.addresses.ends_with(&both.addresses), "one field alone has said it");
     }
     for (name, own) in [
