@@ -2,7 +2,7 @@
 //!
 //! The path of a request:
 //!
-//! 1. [`listen`] reads one strict HTTP/1.1 request from a socket and knows who the peer is.
+//! 1. [`listen`] reads one strict request, of HTTP/1.1 or HTTP/2, from a socket and knows who the peer is.
 //! 2. [`pipeline`] asks [`route`] which deprecated operation it is; most are none and go straight to [`upstream`].
 //! 3. [`policy`] says what should happen to this call now.
 //! 4. [`serve`] does it, in one of the modes, through [`upstream`] and with answers from [`reply`].

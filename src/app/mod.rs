@@ -22,7 +22,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::certificate;
 use crate::clock::Clock;
 use crate::config::{Config, Invalid};
-use crate::http1::{HeadLimits, Refused};
+use crate::http1::HeadLimits;
 use crate::listen::{self, Gate};
 use crate::log::AccessLog;
 use crate::metrics::{Metrics, Vocabulary};
@@ -240,7 +240,7 @@ fn cores() -> usize {
 }
 
 fn metrics(listeners: &[String]) -> Metrics {
-    let malformed = [&Refused::REASONS[..], &listen::NO_HTTP, &listen::NO_PROXY_HEADER].concat();
+    let malformed = listen::reasons();
     let limits = [&listen::LIMITS[..], &admission::LIMITS].concat();
     let words = Vocabulary { malformed: &malformed, upstream_errors: &upstream::KINDS, limits: &limits };
     Metrics::new(Clock::Real, listeners, words)

@@ -115,6 +115,7 @@ pub(super) struct Bounds {
 pub(super) fn limits(root: &Table, findings: &Findings) -> Bounds {
     let section = Section::single(root, shape("limits"), findings);
     let duration = |key, seconds: u32| section.duration(key, seconds * SECOND, MILLISECOND..=DAY);
+    let count = |key, default, range| u32::try_from(section.count(key, default, range)).unwrap_or(u32::MAX);
     let bounds = Bounds {
         client: Limits {
             tls_handshake: duration("tls_handshake", 10),
@@ -128,6 +129,11 @@ pub(super) fn limits(root: &Table, findings: &Findings) -> Bounds {
             },
             connections: section.optional_count("connections", 1..=MOST),
             connections_per_peer: section.optional_count("connections_per_peer", 1..=MOST),
+            http2: listen::Http2 {
+                streams: count("http2_streams", 100, 1..=10_000),
+                resets: count("http2_resets", 200, 10..=1_000_000),
+                control: count("http2_control", 1_000, 100..=1_000_000),
+            },
         },
         admission: admission::Settings {
             concurrent_requests: section.count("concurrent_requests", 1024, 1..=MOST),

@@ -116,9 +116,19 @@ fn take_trailers(buffer: &mut BytesMut) -> Result<Option<HeaderMap>, &'static st
     };
     let section = buffer.split_to(end).freeze();
     let trailers = head::parse_fields(section).map_err(|_| "a trailer field is malformed")?;
+    check_trailers(&trailers)?;
+    Ok(Some(trailers))
+}
+
+/// Whether these fields may stand behind a body (RFC 9110 section 6.5.1).
+///
+/// # Errors
+///
+/// One of them frames or routes the message; the text says so.
+pub fn check_trailers(trailers: &HeaderMap) -> Result<(), &'static str> {
     let forbidden = [CONTENT_LENGTH, TRANSFER_ENCODING, HOST, AUTHORIZATION];
     if forbidden.iter().any(|name| trailers.contains_key(name)) {
         return Err("a trailer field frames or routes the message");
     }
-    Ok(Some(trailers))
+    Ok(())
 }

@@ -213,7 +213,7 @@ fn collect(raw: &Bytes, fields: &[httparse::Header<'_>]) -> Result<HeaderMap, Re
     Ok(headers)
 }
 
-fn expects_continue(headers: &HeaderMap, version_1_1: bool) -> Result<bool, Refused> {
+pub(super) fn expects_continue(headers: &HeaderMap, version_1_1: bool) -> Result<bool, Refused> {
     let mut all = headers.get_all(EXPECT).iter();
     let Some(value) = all.next() else { return Ok(false) };
     if all.next().is_none() && value.as_bytes().eq_ignore_ascii_case(b"100-continue") {

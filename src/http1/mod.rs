@@ -12,14 +12,17 @@ mod host;
 mod interim;
 mod outgoing;
 mod target;
+mod translated;
 mod tunnel;
 pub mod write;
 
+pub use chunked::check_trailers;
 pub use framing::{Decoded, Decoder, Framing};
 pub use head::{RequestHead, ResponseHead};
 pub use host::is_valid as is_host;
 pub use interim::Interim;
 pub use outgoing::Outgoing;
+pub use translated::{Fields, translate};
 pub use tunnel::{Stream, Tunnel};
 
 /// How large a request's head may be.

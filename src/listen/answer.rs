@@ -154,7 +154,7 @@ impl Answer {
 }
 
 /// Decides how the body is framed, and clears the fields that would say otherwise.
-fn frame(
+pub(super) fn frame(
     method: &Method,
     status: StatusCode,
     headers: &mut HeaderMap,
@@ -183,7 +183,7 @@ fn frame(
 }
 
 /// The `Date` of now, formatted once a second.
-fn date() -> HeaderValue {
+pub(super) fn date() -> HeaderValue {
     thread_local! {
         static LAST: RefCell<(i64, HeaderValue)> = const { RefCell::new((0, HeaderValue::from_static(""))) };
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
@@ -15,7 +16,7 @@ use super::gate::Pass;
 use super::network::Trusted;
 use super::refusal::Refusal;
 use super::stream::Stream;
-use super::{Gate, Handler, Peer, Settings, Tls, UNTRUSTED, proxy_protocol};
+use super::{Gate, Handler, Peer, Settings, Tls, UNTRUSTED, http2, proxy_protocol};
 use crate::timer::Deadline;
 
 /// What a listener wants of its connections before their first request.
@@ -67,7 +68,11 @@ pub(super) async fn arrive<H: Handler>(
     match Box::pin(receive(socket, &peer, &terms, &gate)).await {
         Received::Stream(stream) => {
             let peer = peer.over_tls(terms.tls.is_some());
-            // The protocols that are spoken over TLS are told apart here, by what ALPN has chosen.
+            if stream.speaks_http2() {
+                let deadline = Arc::new(Deadline::never());
+                deadline.set(gate.limits().request_head);
+                return Box::pin(http2::serve(stream, Bytes::new(), deadline, peer, handler, gate)).await;
+            }
             Connection::new(stream, peer, handler, gate).run(pass).await;
         }
         Received::Refused { socket, refusal, is_answered } => {

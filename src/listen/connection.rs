@@ -16,7 +16,7 @@ use super::incoming::Failure;
 use super::input::Input;
 use super::refusal::Refusal;
 use super::stream::{Stream, Writer};
-use super::{Gate, Handler, Limits, Peer, switch};
+use super::{Gate, Handler, Limits, Peer, http2, switch};
 use crate::body::Body;
 use crate::http1::{Interim, RequestHead, Tunnel, head};
 use crate::timer::Deadline;
@@ -34,6 +34,8 @@ pub(super) struct Connection<H> {
     /// What the socket had no room for when it was tried: the rest of interim responses.
     unsent: BytesMut,
     input: Input,
+    /// No request has been read: it may still be HTTP/2.
+    is_fresh: bool,
     /// Whose requests these are. Its interim responses are empty between requests.
     peer: Peer,
     deadline: Arc<Deadline>,
@@ -49,6 +51,7 @@ enum Next {
     /// Nothing more can be said to the client.
     Drop,
     Tunnel(Tunnel),
+    Http2,
 }
 
 impl<H: Handler> Connection<H> {
@@ -59,6 +62,8 @@ impl<H: Handler> Connection<H> {
             input: Input::new(reading, Arc::clone(&deadline)),
             socket,
             unsent: BytesMut::new(),
+            // Over TLS, ALPN has decided (RFC 9113 section 3.2).
+            is_fresh: !peer.secure,
             peer,
             deadline,
             limits: gate.limits(),
@@ -102,6 +107,14 @@ impl<H: Handler> Connection<H> {
                     let Some((reading, early)) = self.input.take() else { return };
                     return Box::pin(switch::run(reading, &mut self.socket, early, tunnel)).await;
                 }
+                Next::Http2 => {
+                    let Some((reading, early)) = self.input.take() else { return };
+                    let stream = tokio::io::join(reading, &mut self.socket);
+                    let deadline = Arc::clone(&self.deadline);
+                    let (handler, gate) = (Arc::clone(&self.handler), Arc::clone(&self.gate));
+                    let serve = http2::serve(stream, early, deadline, self.peer.clone(), handler, gate);
+                    return Box::pin(serve).await;
+                }
             }
         }
         self.socket.say_goodbye();
@@ -141,9 +154,11 @@ impl<H: Handler> Connection<H> {
     async fn exchange(&mut self) -> Next {
         let head = match self.read_head().await {
             Ok(Some(head)) => head,
+            Ok(None) if self.is_http2() => return Next::Http2,
             Ok(None) => return Next::Drop,
             Err(refusal) => return self.refuse(refusal).await,
         };
+        self.is_fresh = false;
         let (version_1_1, expects_continue) = (head.version_1_1, head.expects_continue);
         let wants_to_keep = head.keep_alive;
         let method = head.method.clone();
@@ -207,8 +222,16 @@ impl<H: Handler> Connection<H> {
         self.deadline.set(self.limits.request_head);
         let mut scanned = 0;
         let read = std::future::poll_fn(|cx| self.poll_head(cx, &mut scanned)).await;
-        self.deadline.clear();
+        if !self.is_http2() {
+            self.deadline.clear();
+        }
         read
+    }
+
+    /// Whether the client speaks HTTP/2 by prior knowledge: its preface is the first that it sends (RFC 9113 section
+    /// 3.3). Its request line decides, which would be refused in HTTP/1.1.
+    fn is_http2(&self) -> bool {
+        self.is_fresh && self.input.buffer.starts_with(&http2::PREFACE[..http2::TOLD])
     }
 
     fn poll_head(
@@ -217,6 +240,9 @@ impl<H: Handler> Connection<H> {
         scanned: &mut usize,
     ) -> Poll<Result<Option<RequestHead>, Refusal>> {
         loop {
+            if self.is_http2() {
+                return Poll::Ready(Ok(None));
+            }
             if let Some(head) = head::take_request(&mut self.input.buffer, scanned, &self.limits.head)? {
                 return Poll::Ready(Ok(Some(head)));
             }

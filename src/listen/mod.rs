@@ -1,4 +1,4 @@
-//! Sockets: accepting connections, reading strict HTTP/1.1 requests from them, writing the answers, and draining. It
+//! Sockets: accepting connections, reading strict requests of HTTP/1.1 and HTTP/2 from them, writing the answers, and draining. It
 //! knows no paths and no policy; what answers is a [`Handler`].
 //!
 //! How HTTP/1.1 is read, and why by a codec of our own. hyper's server repairs what a proxy must refuse (a length
@@ -27,6 +27,7 @@ mod bind;
 mod connection;
 pub mod forwarded;
 mod gate;
+mod http2;
 mod incoming;
 mod input;
 pub mod network;
@@ -47,12 +48,13 @@ use http::{Request, Response};
 
 use crate::body::Body;
 use crate::certificate::Files;
-use crate::http1::HeadLimits;
+use crate::http1::{HeadLimits, Refused};
 
 pub use accept::{is_out_of_handles, serve};
 pub use arrival::Terms;
 pub use bind::{Bound, bind};
 pub use gate::Gate;
+pub use http2::Bounds as Http2;
 pub use network::peer_key;
 pub use peer::Peer;
 pub use tls::Tls;
@@ -87,6 +89,8 @@ pub struct Limits {
     pub connections: Option<usize>,
     /// Open at once from one IPv4 address or one IPv6 /64; more are closed at once.
     pub connections_per_peer: Option<usize>,
+    /// What one connection of HTTP/2 may do.
+    pub http2: Http2,
 }
 
 /// What answers requests.
@@ -96,7 +100,7 @@ pub trait Handler: Send + Sync + 'static {
 }
 
 /// The words for limits in metrics.
-pub const LIMITS: [&str; 10] = [
+pub const LIMITS: [&str; 13] = [
     "request_line",
     "head_bytes",
     "head_fields",
@@ -107,11 +111,19 @@ pub const LIMITS: [&str; 10] = [
     "connections",
     "connections_per_peer",
     "file_handles",
+    http2::LIMITS[0],
+    http2::LIMITS[1],
+    http2::LIMITS[2],
 ];
 /// The words for connections that never become HTTP, beside those of malformed requests.
-pub const NO_HTTP: [&str; 2] = ["plain_http", "tls_handshake"];
+const NO_HTTP: [&str; 2] = ["plain_http", "tls_handshake"];
 /// The words for connections that do not begin as the listener wants it, beside those of malformed requests.
-pub const NO_PROXY_HEADER: [&str; 5] =
+const NO_PROXY_HEADER: [&str; 5] =
     ["proxy_missing", "proxy_form", "proxy_too_long", "proxy_checksum", UNTRUSTED];
 /// The word for a connection from an address from which no PROXY header is believed.
 const UNTRUSTED: &str = "proxy_untrusted";
+
+/// Every word in metrics for what is malformed.
+pub fn reasons() -> Vec<&'static str> {
+    Refused::REASONS.into_iter().chain(NO_HTTP).chain(NO_PROXY_HEADER).chain(http2::REASONS).collect()
+}

@@ -34,6 +34,11 @@ impl Refusal {
         Refusal { status: 400, word: "tls_handshake", is_limit: false }
     }
 
+    /// What is malformed in another framing than that of HTTP/1.1, by its word in metrics.
+    pub fn malformed(word: &'static str) -> Self {
+        Refusal { status: 400, word, is_limit: false }
+    }
+
     pub fn status(self) -> StatusCode {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_REQUEST)
     }

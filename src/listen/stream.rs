@@ -41,6 +41,14 @@ pub(super) enum Writer {
 pub(super) struct Session(Mutex<TlsStream<TcpStream>>);
 
 impl Stream {
+    /// Whether ALPN has chosen HTTP/2 (RFC 9113 section 3.2).
+    pub fn speaks_http2(&self) -> bool {
+        match self {
+            Stream::Plain(_) => false,
+            Stream::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
+        }
+    }
+
     /// The two sides, for one task.
     pub fn into_split(self) -> (Reader, Writer) {
         match self {

@@ -18,7 +18,7 @@ use crate::certificate::Pair;
 
 /// What is offered by ALPN, the most wanted first. A client that offers nothing speaks HTTP/1.1; one that offers only
 /// others is refused (RFC 7301 section 3.2).
-const PROTOCOLS: [&[u8]; 1] = [b"http/1.1"];
+const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 /// How many sessions are kept for clients of TLS 1.2 that take no tickets.
 const SESSIONS: usize = 1024;
 

@@ -49,7 +49,11 @@ pub fn request(headers: &mut HeaderMap, version: Version, peer: &Peer, via: &str
     }
     let host = headers.get(HOST).cloned();
     introduce(headers, peer, host);
-    let received = if version == Version::HTTP_10 { "1.0" } else { "1.1" };
+    let received = match version {
+        Version::HTTP_10 => "1.0",
+        Version::HTTP_2 => "2.0",
+        _ => "1.1",
+    };
     append(headers, VIA, &format!("{received} {via}"));
     Ok(())
 }

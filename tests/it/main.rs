@@ -10,6 +10,7 @@ mod differential;
 mod failures;
 mod faults;
 mod headers;
+mod http2;
 mod keygen;
 mod layering;
 mod ledger;

@@ -1,0 +1,119 @@
+//! Requests that came in another framing (HTTP/2), in the terms of HTTP/1.1: what its reader checks of a head is checked
+//! here of the parts, so that nothing goes to the backend that would have been refused from an HTTP/1.1 client.
+
+use http::header::{COOKIE, HOST};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Method, Uri};
+
+use super::{HeadLimits, Refused, RequestHead, framing, head, host};
+
+/// What the pseudo-header fields of HTTP/2 say (RFC 9113 section 8.3.1).
+#[derive(Clone, Debug)]
+pub struct Fields<'a> {
+    /// `:method`.
+    pub method: Method,
+    /// `:scheme`, where it is known.
+    pub scheme: Option<&'a str>,
+    /// `:authority`.
+    pub authority: Option<&'a str>,
+    /// `:path`.
+    pub path: Option<&'a PathAndQuery>,
+}
+
+/// The head of a request in HTTP/1.1: exactly one `Host`, one `Cookie`, a target in origin or asterisk form. The fields
+/// must be free of those of a connection, and are else what the client sent.
+///
+/// # Errors
+///
+/// [`Refused`], for the same reasons as of an HTTP/1.1 request.
+pub fn translate(
+    fields: &Fields<'_>,
+    mut headers: HeaderMap,
+    limits: &HeadLimits,
+) -> Result<RequestHead, Refused> {
+    let Fields { method, scheme, authority, path } = fields;
+    if *method == Method::CONNECT {
+        return Err(Refused::Connect);
+    }
+    let path = path.ok_or(Refused::Target)?;
+    let line = method.as_str().len() + path.as_str().len() + "  HTTP/1.1".len();
+    if line > limits.line {
+        return Err(Refused::LineTooLong);
+    }
+    if scheme.is_some_and(|scheme| !matches!(scheme, "http" | "https")) {
+        return Err(Refused::Target);
+    }
+    check_target(method, path.as_str().as_bytes())?;
+    if headers.values().any(|value| has_outer_space(value.as_bytes())) {
+        return Err(Refused::Field);
+    }
+    set_host(&mut headers, *authority)?;
+    join_cookies(&mut headers)?;
+    if headers.len() > limits.fields {
+        return Err(Refused::TooManyFields);
+    }
+    let size: usize =
+        headers.iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len()).sum();
+    if line + size > limits.bytes {
+        return Err(Refused::HeadTooLarge);
+    }
+    let framing = framing::of_request(&headers, true)?;
+    let expects_continue = head::expects_continue(&headers, true)?;
+    Ok(RequestHead {
+        method: method.clone(),
+        uri: Uri::from((*path).clone()),
+        version_1_1: true,
+        headers,
+        framing,
+        keep_alive: true,
+        expects_continue,
+        upgrade: false,
+    })
+}
+
+/// Only the origin form, and `*` for `OPTIONS`.
+fn check_target(method: &Method, target: &[u8]) -> Result<(), Refused> {
+    let is_clean = target.iter().all(|&byte| (0x21..=0x7e).contains(&byte) && byte != b'#');
+    let is_form = target.first() == Some(&b'/') || target == b"*" && method == Method::OPTIONS;
+    if is_clean && is_form { Ok(()) } else { Err(Refused::Target) }
+}
+
+/// RFC 9113 section 8.2.1: a value that starts or ends with white space is malformed.
+fn has_outer_space(value: &[u8]) -> bool {
+    let is_space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    is_space(value.first()) || is_space(value.last())
+}
+
+/// RFC 9113 section 8.3.1: the authority takes the place of `Host`, and the two may not disagree.
+fn set_host(headers: &mut HeaderMap, authority: Option<&str>) -> Result<(), Refused> {
+    let mut all = headers.get_all(HOST).iter();
+    let (first, second) = (all.next(), all.next());
+    let host = match (authority, first) {
+        _ if second.is_some() => return Err(Refused::Host),
+        (None, None) => return Err(Refused::Host),
+        (Some(authority), Some(host)) if !authority.as_bytes().eq_ignore_ascii_case(host.as_bytes()) => {
+            return Err(Refused::Host);
+        }
+        (Some(authority), _) => HeaderValue::from_str(authority).map_err(|_| Refused::Host)?,
+        (None, Some(host)) => host.clone(),
+    };
+    if !host::is_valid(host.as_bytes()) {
+        return Err(Refused::Host);
+    }
+    headers.insert(HOST, host);
+    Ok(())
+}
+
+/// RFC 9113 section 8.2.3: cookies may come in crumbs, and HTTP/1.1 knows one field.
+fn join_cookies(headers: &mut HeaderMap) -> Result<(), Refused> {
+    let mut all = headers.get_all(COOKIE).iter();
+    let (Some(first), Some(second)) = (all.next(), all.next()) else { return Ok(()) };
+    let mut joined = first.as_bytes().to_vec();
+    for crumb in [second].into_iter().chain(all) {
+        joined.extend_from_slice(b"; ");
+        joined.extend_from_slice(crumb.as_bytes());
+    }
+    let joined = HeaderValue::from_bytes(&joined).map_err(|_| Refused::Field)?;
+    headers.insert(COOKIE, joined);
+    Ok(())
+}
