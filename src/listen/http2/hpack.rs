@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn the_table_forgets_the_oldest_and_shrinks_on_demand() {
         let mut decoder = Decoder::default();
-        let long = [&[0x40, 1, b'x', 0x7f, 0xd1, 0x0f][..], &[b'y'; 2000]].concat();
+        let long = [&[0x40, 1, b'x', 0x7f, 0xd1, 0x0e][..], &[b'y'; 2000]].concat();
         for _ in 0..5 {
             fields(&mut decoder, &long).unwrap();
         }
