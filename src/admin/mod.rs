@@ -121,11 +121,20 @@ const LIFE: Duration = Duration::from_secs(300);
 /// How many bytes a request's head may have.
 const HEAD_BYTES: usize = 16 << 10;
 
-/// Serves the panel on a listener, until the future is dropped.
-pub async fn serve(listener: TcpListener, panel: Arc<Panel>) {
+/// Serves the panel on a listener, until the future is dropped. When `until` is done it accepts no more.
+pub async fn serve(listener: TcpListener, panel: Arc<Panel>, until: impl Future<Output = ()>) {
+    let mut connections = tokio::task::JoinSet::new();
+    tokio::select! {
+        () = until => {}
+        () = accept(&listener, panel, &mut connections) => {}
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+async fn accept(listener: &TcpListener, panel: Arc<Panel>, connections: &mut tokio::task::JoinSet<()>) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     let spare = Arc::new(Spare::default());
-    let mut connections = tokio::task::JoinSet::new();
     loop {
         // The semaphore is never closed.
         let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };

@@ -46,7 +46,7 @@ async fn talk(panel: Panel, request: &str) -> String {
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     tokio::select! {
-        () = serve(listener, Arc::new(panel)) => panic!("the listener ended"),
+        () = serve(listener, Arc::new(panel), std::future::pending()) => panic!("the listener ended"),
         read = stream.read_to_string(&mut answer) => read.unwrap(),
     };
     answer

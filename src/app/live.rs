@@ -206,8 +206,8 @@ impl Live {
         self.config.lock().unwrap_or_else(PoisonError::into_inner).drain
     }
 
-    pub(super) fn stop(&self) {
-        self.gate.close();
+    pub(super) fn stop(&self, last_call: Duration) {
+        self.gate.close(last_call);
     }
 
     /// Waits until calls that have ended leave nothing to be done.

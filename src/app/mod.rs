@@ -3,36 +3,47 @@
 
 mod certificates;
 mod handles;
+mod inherited;
 mod live;
 mod minding;
+mod notify;
 mod panel;
 mod stop;
 mod threads;
+mod upgrade;
 
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 
 use crate::certificate;
 use crate::clock::Clock;
 use crate::config::{Config, Invalid};
 use crate::http1::HeadLimits;
-use crate::listen::{self, Gate};
+use crate::listen::{self, Bound, Gate};
 use crate::log::AccessLog;
 use crate::metrics::{Metrics, Vocabulary};
 use crate::{admin, admission, log, timer, upstream};
+pub use inherited::Inherited;
 pub use live::Live;
 pub use stop::Stop;
 use threads::Threads;
+use upgrade::{Program, Successor};
 
 /// How often the files of certificates are looked at.
 const LOOKING: Duration = Duration::from_secs(1);
+/// How long an idle connection that has to go may still begin a request: one may be on its way.
+const LAST_CALL: Duration = Duration::from_millis(500);
+/// The same where another process serves already.
+const LAST_CALL_OF_MANY: Duration = Duration::from_secs(10);
 /// How often pooled connections are looked through for those that have idled long enough.
 const REAPING: Duration = Duration::from_secs(5);
 
@@ -115,6 +126,10 @@ pub struct Running {
     live: Arc<Live>,
     threads: Threads,
     tasks: Vec<tokio::task::JoinHandle<()>>,
+    /// Every listening socket, with its configured address, for a successor.
+    sockets: Arc<Vec<(SocketAddr, TcpListener)>>,
+    /// Lets the admin listener accept no more.
+    close_admin: oneshot::Sender<()>,
 }
 
 impl fmt::Display for Running {
@@ -135,15 +150,45 @@ impl fmt::Display for Running {
 ///
 /// [`Failure`]: nothing was started.
 pub async fn start(config: Config, source: Option<Source>, access: AccessLog) -> Result<Running, Failure> {
+    start_on(&mut Inherited::default(), config, source, access).await
+}
+
+/// What [`start`] does, on sockets that are open already where there are some for a listener's address.
+///
+/// # Errors
+///
+/// [`Failure`]: nothing was started.
+pub async fn start_on(
+    inherited: &mut Inherited,
+    config: Config,
+    source: Option<Source>,
+    access: AccessLog,
+) -> Result<Running, Failure> {
     let threads = config.threads.unwrap_or_else(cores);
+    let mut sockets = Vec::new();
+    let mut open = |name: String, address, threads| -> Result<Bound, Failure> {
+        let bound = match inherited.take(address) {
+            none if none.is_empty() => listen::bind(address, threads),
+            taken => listen::adopt(taken, threads),
+        };
+        let copies = bound.and_then(|bound| {
+            let copies = bound.sockets.iter().map(TcpListener::try_clone);
+            Ok((copies.collect::<io::Result<Vec<_>>>()?, bound))
+        });
+        let (copies, bound) = copies.map_err(|source| Failure::Bind { name, address, source })?;
+        sockets.extend(copies.into_iter().map(|copy| (address, copy)));
+        Ok(bound)
+    };
     let mut bound = Vec::new();
     for (index, listener) in config.listeners.iter().enumerate() {
-        let failure = |error| Failure::bind(format!("listener[{index}]"), listener.address, error);
-        bound.push(listen::bind(listener.address, threads).map_err(failure)?);
+        bound.push(open(format!("listener[{index}]"), listener.address, threads)?);
     }
-    let failure = |error| Failure::bind("admin".to_owned(), config.admin.address, error);
-    let panel_socket = tokio::net::TcpListener::bind(config.admin.address).await.map_err(failure)?;
-    let admin_address = panel_socket.local_addr().map_err(failure)?;
+    let Bound { address: admin_address, sockets: admin_sockets } =
+        open("admin".to_owned(), config.admin.address, 1)?;
+    let system = |source| Failure::System { what: "listen on the admin listener", source };
+    let admin_socket =
+        admin_sockets.into_iter().next().ok_or(io::ErrorKind::NotFound.into()).map_err(system)?;
+    let panel_socket = tokio::net::TcpListener::from_std(admin_socket).map_err(system)?;
     let listeners: Vec<SocketAddr> = bound.iter().map(|bound| bound.address).collect();
 
     let names: Vec<String> = listeners.iter().map(SocketAddr::to_string).collect();
@@ -153,13 +198,21 @@ pub async fn start(config: Config, source: Option<Source>, access: AccessLog) ->
     let live = Arc::new(Live::new(config, source, metrics, access, Arc::clone(&gate))?);
     let threads = Threads::start(bound, threads, &live, &gate)?;
     let panel = Arc::new(panel::of(&live));
+    let (close_admin, closed) = oneshot::channel();
+    let handed_over = async {
+        // One that is dropped says nothing.
+        if closed.await.is_err() {
+            std::future::pending().await
+        }
+    };
     let tasks = vec![
-        tokio::spawn(async move { admin::serve(panel_socket, panel).await }),
+        tokio::spawn(async move { admin::serve(panel_socket, panel, handed_over).await }),
         tokio::spawn(reap(Arc::clone(&live))),
         tokio::spawn(look_at_files(Arc::clone(&live))),
         tokio::spawn(minding::mind(Arc::clone(&live))),
     ];
-    Ok(Running { listeners, admin: admin_address, live, threads, tasks })
+    let sockets = Arc::new(sockets);
+    Ok(Running { listeners, admin: admin_address, live, threads, tasks, sockets, close_admin })
 }
 
 impl Running {
@@ -172,14 +225,52 @@ impl Running {
     /// the log out.
     pub async fn until(self, stop: impl Future<Output = ()>) {
         stop.await;
+        notify::tell(notify::STOPPING);
+        self.drain(LAST_CALL, None).await;
+    }
+
+    /// Leaves everything new to a successor that serves on the same sockets. Nothing is lost by giving idle connections
+    /// their time, so that they end with an answer.
+    async fn make_way(self, successor: &Successor) {
+        tracing::info!("process {} has taken over", successor.pid);
+        notify::tell(&format!("{}\nMAINPID={}", notify::READY, successor.pid));
+        let last_call = LAST_CALL_OF_MANY.min(self.live.drain_limit() / 2);
+        self.drain(last_call, Some(successor)).await;
+    }
+
+    async fn drain(self, last_call: Duration, successor: Option<&Successor>) {
         let limit = self.live.drain_limit();
-        self.live.stop();
+        // While copies are open the kernel goes on taking connections.
+        drop(self.sockets);
+        self.live.stop(last_call);
+        if successor.is_some() {
+            let _ = self.close_admin.send(());
+        }
         tracing::info!("stopping: requests in flight have {} s to end", limit.as_secs());
         if !self.threads.join(limit, self.live.settled()).await {
             tracing::warn!("the drain time is over, cutting what is still in flight");
         }
         self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
         self.live.flush();
+    }
+
+    /// Waits for a signal to end: to stop, or to make way for a successor, which then serves.
+    async fn ended(&self, program: &Program, stop: Stop, mut upgrade: Signal) -> Option<Successor> {
+        let mut stop = pin!(stop.requested());
+        loop {
+            let wanted = async {
+                upgrade.recv().await;
+                tracing::info!("upgrading: starting {program}");
+                program.start_again(&self.sockets).await
+            };
+            tokio::select! {
+                () = &mut stop => return None,
+                started = wanted => match started {
+                    Ok(successor) => return Some(successor),
+                    Err(failure) => tracing::error!("the upgrade has failed, this process goes on: {failure}"),
+                },
+            }
+        }
     }
 }
 
@@ -195,24 +286,30 @@ pub async fn run(source: Source, announce: impl FnOnce(&Running)) -> Result<(), 
     let system = |source| Failure::System { what: "listen for signals", source };
     let stop = Stop::listen().map_err(system)?;
     let hangup = signal(SignalKind::hangup()).map_err(system)?;
-    let running = start(config, Some(source), access).await?;
+    let upgrade = signal(SignalKind::user_defined2()).map_err(system)?;
+    let program =
+        Program::of_this_process().map_err(|source| Failure::System { what: "find this program", source })?;
+    let handed = |source| Failure::System { what: "take the sockets that were handed over", source };
+    let mut inherited = Inherited::of_this_process().map_err(handed)?;
+    let running = start_on(&mut inherited, config, Some(source), access).await?;
     announce(&running);
+    notify::tell(notify::READY);
+    inherited.are_served();
     let reloading = tokio::spawn(reload_on(hangup, Arc::clone(running.live())));
-    running.until(stop.requested()).await;
+    match running.ended(&program, stop, upgrade).await {
+        None => running.until(std::future::ready(())).await,
+        Some(successor) => running.make_way(&successor).await,
+    }
     reloading.abort();
     Ok(())
 }
 
-impl Failure {
-    fn bind(name: String, address: SocketAddr, source: io::Error) -> Self {
-        Failure::Bind { name, address, source }
-    }
-}
-
 async fn reload_on(mut hangup: Signal, live: Arc<Live>) {
     while hangup.recv().await.is_some() {
+        notify::tell(notify::RELOADING);
         // What went wrong is in the log and in the metrics.
         let _ = live.reload();
+        notify::tell(notify::READY);
     }
 }
 

@@ -12,6 +12,9 @@ use tokio::sync::mpsc;
 use super::{Failure, Live};
 use crate::listen::{self, Bound, Gate};
 
+/// How long tunnels may take to say goodbye when the drain time is over.
+const FAREWELL: Duration = Duration::from_secs(1);
+
 /// The serving threads.
 pub(super) struct Threads {
     gate: Arc<Gate>,
@@ -30,8 +33,8 @@ impl Threads {
         let system = |source| Failure::System { what: "start a thread", source };
         let mut of_thread: Vec<Vec<(usize, TcpListener)>> = (0..count).map(|_| Vec::new()).collect();
         for (listener, bound) in bound.into_iter().enumerate() {
-            for (sockets, socket) in of_thread.iter_mut().zip(bound.sockets) {
-                sockets.push((listener, socket));
+            for (index, socket) in bound.sockets.into_iter().enumerate() {
+                of_thread[index % count].push((listener, socket));
             }
         }
         let (running, ended) = mpsc::channel(1);
@@ -54,6 +57,10 @@ impl Threads {
         let begin = Instant::now();
         let emptied = self.gate.emptied(limit).await
             && tokio::time::timeout(limit.saturating_sub(begin.elapsed()), rest).await.is_ok();
+        if !emptied {
+            self.gate.bid_farewell();
+            self.gate.emptied(FAREWELL).await;
+        }
         self.gate.abandon();
         // The threads end at once now.
         let _ = tokio::time::timeout(Duration::from_secs(1), self.ended.recv()).await;

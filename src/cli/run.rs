@@ -10,7 +10,8 @@ use crate::app::{self, Failure};
 
 const AFTER_HELP: &str = "\
 Signals: SIGTERM and SIGINT stop accepting, let requests in flight end within limits.drain, then exit 0. \
-SIGHUP reads the configuration again, all or nothing; so does POST /reload on the admin listener.
+SIGHUP reads the configuration again, all or nothing; so does POST /reload on the admin listener. \
+SIGUSR2 starts the program's file anew and hands it the listening sockets; this process ends when the new one serves.
 
 Examples:
   duskgate run                                   read $DUSKGATE_CONFIG, else config/duskgate.toml

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 /// How many connections the kernel may hold until they are accepted.
 const BACKLOG: i32 = 4096;
@@ -12,7 +12,7 @@ const BACKLOG: i32 = 4096;
 pub struct Bound {
     /// The address, with its real port.
     pub address: SocketAddr,
-    /// One listening socket for each thread.
+    /// Listening sockets, at least one for each thread.
     pub sockets: Vec<TcpListener>,
 }
 
@@ -32,6 +32,27 @@ pub fn bind(address: SocketAddr, threads: usize) -> io::Result<Bound> {
         Ok(TcpListener::from(socket))
     });
     Ok(Bound { address, sockets: sockets.collect::<io::Result<_>>()? })
+}
+
+/// Takes listening sockets of one address that are bound already. Where there are fewer than threads, some share one:
+/// another socket cannot join those that somebody else has bound.
+///
+/// # Errors
+///
+/// There is no such socket, or the system refuses.
+pub fn adopt(mut sockets: Vec<TcpListener>, threads: usize) -> io::Result<Bound> {
+    let own = sockets.len();
+    let first = sockets.first().ok_or(io::ErrorKind::NotFound)?;
+    let address = first.local_addr()?;
+    for socket in &sockets {
+        socket.set_nonblocking(true)?;
+        SockRef::from(socket).set_tcp_nodelay(true)?;
+    }
+    for index in own..threads {
+        let shared = sockets[index % own].try_clone()?;
+        sockets.push(shared);
+    }
+    Ok(Bound { address, sockets })
 }
 
 fn socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {

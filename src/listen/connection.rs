@@ -25,8 +25,6 @@ use crate::timer::Deadline;
 const HEAD_ROOM: usize = 4 * 1024;
 /// How long a connection that we close is listened to, so that the client reads our answer before a reset.
 const LINGER: Duration = Duration::from_secs(2);
-/// How long an idle connection that has to go may still begin a request: one may be on its way.
-const LAST_CALL: Duration = Duration::from_millis(500);
 
 /// A connection.
 pub(super) struct Connection<H> {
@@ -105,7 +103,7 @@ impl<H: Handler> Connection<H> {
                 Next::Drop => return,
                 Next::Tunnel(tunnel) => {
                     let Some((reading, early)) = self.input.take() else { return };
-                    return Box::pin(switch::run(reading, &mut self.socket, early, tunnel)).await;
+                    return Box::pin(switch::run(reading, &mut self.socket, early, tunnel, &self.gate)).await;
                 }
                 Next::Http2 => {
                     let Some((reading, early)) = self.input.take() else { return };
@@ -131,7 +129,7 @@ impl<H: Handler> Connection<H> {
         let arrived = std::future::poll_fn(|cx| {
             if self.gate.is_closed() && !is_last_call {
                 is_last_call = true;
-                self.deadline.set(LAST_CALL.min(patience));
+                self.deadline.set(self.gate.last_call().min(patience));
             }
             // That there is something to read is a guess until it is read: a fresh socket counts as readable.
             while self.input.poll_readable(cx).is_ready() {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -21,6 +21,8 @@ pub struct Gate {
     terms: Vec<ArcSwap<Terms>>,
     pub(super) notices: Notices,
     draining: AtomicBool,
+    /// For how long idle connections may still begin a request once the gate is closed, in milliseconds.
+    last_call: AtomicU64,
     open: AtomicUsize,
     /// How many accepted connections wait for another one to end.
     waiting: AtomicUsize,
@@ -35,6 +37,7 @@ pub struct Gate {
 enum Stage {
     Open,
     Closed,
+    Farewell,
     Abandoned,
 }
 
@@ -46,6 +49,7 @@ impl Gate {
             terms: (0..listeners).map(|_| ArcSwap::default()).collect(),
             notices: Notices::default(),
             draining: AtomicBool::new(false),
+            last_call: AtomicU64::new(0),
             open: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             freed: Notify::new(),
@@ -78,8 +82,11 @@ impl Gate {
         self.terms[listener].load()
     }
 
-    /// Stops accepting; connections close after what is in flight.
-    pub fn close(&self) {
+    /// Stops accepting; connections close after what is in flight, and idle ones after the last call: a request may be on
+    /// its way to them.
+    pub fn close(&self, last_call: Duration) {
+        let last_call = u64::try_from(last_call.as_millis()).unwrap_or(u64::MAX);
+        self.last_call.store(last_call, Ordering::Relaxed);
         self.draining.store(true, Ordering::Release);
         self.stop.send_replace(Stage::Closed);
         timer::nudge();
@@ -88,6 +95,21 @@ impl Gate {
     /// Whether the gate was closed.
     pub fn is_closed(&self) -> bool {
         self.draining.load(Ordering::Acquire)
+    }
+
+    /// For how long idle connections may still begin a request.
+    pub(super) fn last_call(&self) -> Duration {
+        Duration::from_millis(self.last_call.load(Ordering::Relaxed))
+    }
+
+    /// Tells tunnels to end: nothing else would end them.
+    pub fn bid_farewell(&self) {
+        self.stop.send_replace(Stage::Farewell);
+    }
+
+    /// Waits until tunnels have to end.
+    pub(super) async fn farewell(&self) {
+        let _ = self.stop.subscribe().wait_for(|stage| *stage >= Stage::Farewell).await;
     }
 
     /// Takes up the limits in force, if they are others than these.

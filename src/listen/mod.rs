@@ -26,6 +26,7 @@ mod arrival;
 mod bind;
 mod connection;
 pub mod forwarded;
+mod frames;
 mod gate;
 mod http2;
 mod incoming;
@@ -52,7 +53,7 @@ use crate::http1::{HeadLimits, Refused};
 
 pub use accept::{is_out_of_handles, serve};
 pub use arrival::Terms;
-pub use bind::{Bound, bind};
+pub use bind::{Bound, adopt, bind};
 pub use gate::Gate;
 pub use http2::Bounds as Http2;
 pub use network::peer_key;

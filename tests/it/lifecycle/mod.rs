@@ -1,8 +1,10 @@
 //! The program as a process: start, reload, stop.
 
+mod dropped;
 mod reload;
 mod start;
 mod stop;
+mod systemd;
 
 /// A call of the operation in whose mode these tests see which configuration is in force.
 const LEGACY: &str = "/api/v3/onezone/groups/g1/users/token";

@@ -4,6 +4,7 @@ pub mod authority;
 pub mod backend;
 pub mod disk;
 pub mod http;
+pub mod load;
 pub mod nginx;
 pub mod postgres;
 pub mod program;

@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,6 +32,7 @@ pub struct Setup {
     files: Vec<(String, Vec<u8>)>,
     environment: Vec<(String, String)>,
     prefix: Vec<String>,
+    stdin: Option<Arc<OwnedFd>>,
 }
 
 impl Setup {
@@ -92,6 +94,12 @@ impl Setup {
     /// A program that starts the proxy in its own place: `setpriv …`.
     pub fn within(mut self, prefix: impl IntoIterator<Item = String>) -> Self {
         self.prefix.extend(prefix);
+        self
+    }
+
+    /// What the program has as its standard input.
+    pub fn stdin(mut self, handle: OwnedFd) -> Self {
+        self.stdin = Some(Arc::new(handle));
         self
     }
 
@@ -169,6 +177,9 @@ impl Program {
             .args(["run", "--config"])
             .arg(&file)
             .envs(setup.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(
+                setup.stdin.as_ref().map_or_else(Stdio::inherit, |handle| handle.try_clone().unwrap().into()),
+            )
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
