@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::SignedDuration;
 
 use super::Live;
+use crate::serve::local::Leftovers;
 
 /// The pause between two rounds.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -20,14 +21,18 @@ pub(super) async fn mind(live: Arc<Live>) {
     // Whatever is reserved at the start was left by another run, or is looked after by another process.
     let mut left = SignedDuration::ZERO;
     let mut pruned: Option<Instant> = None;
+    let mut leftovers = Leftovers::default();
     loop {
         let pipeline = live.pipeline();
         if let Some(local) = pipeline.local()
             && live.ledger_answers().await == Some(true)
         {
-            match local.recover(left).await {
+            match local.recover(&mut leftovers, left).await {
                 Ok(_) => left = LEFT,
                 Err(away) => tracing::warn!("reservations that were left cannot be finished: {away}"),
+            }
+            if let Err(away) = local.withdraw_unwanted(&mut leftovers).await {
+                tracing::warn!("tokens that nobody received cannot be taken out of the ledger: {away}");
             }
             if pruned.is_none_or(|at| at.elapsed() >= PRUNING) {
                 let retention = SignedDuration::try_from(live.retention()).unwrap_or(SignedDuration::MAX);

@@ -199,8 +199,10 @@ fn mode(entry: &Entry, verdict: Verdict) -> String {
         format!("after_sunset is \"gone\"; until the sunset it was {}", entry.mode)
     } else if verdict.phase == Phase::Sunset && entry.after_sunset == AfterSunset::Serve {
         "after_sunset is \"serve\"".to_owned()
-    } else if verdict.mode == Mode::Observe && !entry.operation.can(Mode::Rewrite) {
-        "it has no rewrite to a newer API".to_owned()
+    } else if let Some(asked) = entry.asked
+        && let Some(reason) = entry.operation.why_not(asked)
+    {
+        format!("[deprecation] asks for {asked}, in which it cannot be served: {reason}")
     } else {
         "as configured".to_owned()
     };
@@ -373,6 +375,50 @@ mod tests {
             "cost:       1, at most 4 requests to the backend\n",
         ] {
             assert!(said.contains(part), "{part} in\n{said}");
+        }
+    }
+
+    #[test]
+    fn a_mode_that_an_operation_cannot_have_is_named_with_the_reason() {
+        let list = "/api/v3/onezone/user/client_tokens";
+        let support = "/api/v3/onezone/spaces/s/providers/token";
+        let local = "mode = \"local\"\n[local]\nonezone_domain = \"onezone.example.org\"\nkey_file = \"duskgate.key\"";
+        let directory = tempfile::tempdir().unwrap();
+        crate::token::key_file::create(&directory.path().join("duskgate.key")).unwrap();
+        std::fs::write(directory.path().join("service.token"), "t").unwrap();
+        let alias = "/api/v3/onezone/user/spaces/s/alias";
+        let none = "[[operation]]\nid = \"list_client_tokens\"\nmode = \"observe\"";
+        for (configuration, method, path, expected) in [
+            (
+                local,
+                Method::GET,
+                list,
+                "observe ([deprecation] asks for local, in which it cannot be served: it issues no invite tokens)",
+            ),
+            (
+                local,
+                Method::POST,
+                support,
+                "observe ([deprecation] asks for local, in which it cannot be served: Oneproviders use these tokens over a \
+                 WebSocket)",
+            ),
+            (
+                "",
+                Method::GET,
+                alias,
+                "observe ([deprecation] asks for rewrite, in which it cannot be served: the newer API has no form of it that \
+                 is known here)",
+            ),
+            (none, Method::GET, list, "observe (as configured)"),
+            ("mode = \"observe\"", Method::GET, alias, "observe (as configured)"),
+        ] {
+            let text = format!(
+                "[upstream]\nservers = [\"http://a\"]\nservice_token_file = \"service.token\"\n\
+                 [deprecation]\ndeprecated_at = 2020-06-01T00:00:00Z\n{configuration}"
+            );
+            let config = Config::read(&directory.path().join("c.toml"), &text, []).unwrap();
+            let said = explain(&config.book, true, &method, path, moment("2026-11-24").unwrap());
+            assert!(said.contains(&format!("mode:       {expected}\n")), "{expected} in\n{said}");
         }
     }
 

@@ -26,6 +26,8 @@ const MODE: &str = "\"observe\", \"rewrite\", \"local\" or \"gone\"";
 pub(super) struct Chosen {
     pub operation: Operation,
     pub mode: Mode,
+    /// The mode of `[deprecation]`, where it is another because the operation cannot have that one.
+    pub asked: Option<Mode>,
     pub fallback: Vec<Mode>,
     pub deprecated_at: Timestamp,
     pub sunset_at: Option<Timestamp>,
@@ -86,6 +88,7 @@ pub(super) fn book(chosen: Vec<Chosen>) -> Result<Book, Mistake> {
             Schedule::new(one.deprecated_at, one.sunset_at).map_err(|error| unplaced(&id, &error))?;
         let terms = Terms {
             mode: one.mode,
+            asked: one.asked,
             fallback: one.fallback,
             schedule,
             after_sunset: one.after_sunset,
@@ -147,6 +150,7 @@ impl Defaults {
         let mode = if operation.can(self.mode) { self.mode } else { Mode::Observe };
         Chosen {
             mode,
+            asked: (mode != self.mode).then_some(self.mode),
             fallback: self.fallback_of(&operation, mode),
             deprecated_at: self.deprecated_at.as_ref().map_or(Timestamp::UNIX_EPOCH, |moment| moment.value),
             sunset_at: self.sunset_at.as_ref().map(|moment| moment.value),
@@ -248,7 +252,10 @@ fn added(section: &Section<'_>, id: Option<&Placed<String>>, chosen: &[Chosen]) 
 fn override_with(section: &Section<'_>, defaults: &Defaults, one: &mut Chosen, wanted: &mut Vec<Wanted>) {
     if let Some(mode) = section.parse("mode", MODE, mode, show_mode) {
         match why_not(&one.operation, mode.value) {
-            None => one.mode = want(mode, section, "mode", wanted),
+            None => {
+                one.mode = want(mode, section, "mode", wanted);
+                one.asked = None;
+            }
             Some(reason) => section.mistake("mode", &mode.place, reason),
         }
     }
@@ -286,14 +293,7 @@ fn override_with(section: &Section<'_>, defaults: &Defaults, one: &mut Chosen, w
 
 /// Why an operation cannot be served in a mode, if it cannot.
 fn why_not(operation: &Operation, mode: Mode) -> Option<String> {
-    if operation.can(mode) {
-        return None;
-    }
-    let reason = match (mode, &operation.invite) {
-        (Mode::Local, Some(invite)) => invite.consumed_elsewhere().unwrap_or_default(),
-        (Mode::Local, None) => "it issues no invite tokens",
-        _ => "the newer API has no form of it that is known here",
-    };
+    let reason = operation.why_not(mode)?;
     Some(format!("{} cannot be served in mode \"{mode}\": {reason}", operation.id))
 }
 

@@ -47,6 +47,18 @@ pub enum Away {
     /// What it holds of a token makes no sense.
     #[error("the ledger is damaged: its record of {0} cannot be read")]
     Damaged(String),
+    /// The file was taken away while it was in use.
+    #[error("the ledger's file is gone: {}: put it back, or restart to begin with an empty ledger", .0.display())]
+    Gone(Arc<PathBuf>),
+    /// Another file was put in its place, beside the log of the one before, which does not belong to it.
+    #[error(
+        "the ledger's file was replaced, but the log of the one before lies beside it: move {file}-wal and {file}-shm away",
+        file = .0.display()
+    )]
+    Mismatched(Arc<PathBuf>),
+    /// So much waits for it that this was not even begun.
+    #[error("too many changes wait for the ledger")]
+    Crowded,
     /// No answer came in time.
     #[error("the ledger did not answer in time")]
     Slow,

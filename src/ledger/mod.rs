@@ -23,7 +23,7 @@ use jiff::Timestamp;
 
 pub use away::Away;
 pub use record::{
-    Change, Commit, Filter, Issue, Issued, Page, Rename, Reserve, Round, State, USAGE_LIMIT, Usage,
+    Change, Commit, Filter, Issue, Issued, Page, Reached, Rename, Reserve, Round, State, USAGE_LIMIT, Usage,
 };
 pub use settings::{BadUrl, DEFAULT_FILE, Location, Server, Settings};
 
@@ -60,8 +60,14 @@ pub trait Store: Send + Sync {
     fn release<'a>(&'a self, id: &'a str, consumer: &'a str, round: Round) -> Answer<'a, ()>;
 
     /// The reservations that are older than this moment and are to be finished, the first made first; those of deleted
-    /// tokens too. At most `most`.
-    fn pending(&self, before: Timestamp, most: u32) -> Answer<'_, Vec<Issued>>;
+    /// tokens too. At most `most`, and only those that come behind `reached`, so that all have their turn even if the first
+    /// ones are never finished.
+    fn pending<'a>(
+        &'a self,
+        before: Timestamp,
+        reached: Option<&'a Reached>,
+        most: u32,
+    ) -> Answer<'a, Vec<Issued>>;
 
     /// Revokes a token or takes that back; `false` if there is none.
     fn set_revoked<'a>(&'a self, id: &'a str, revoked: bool, now: Timestamp) -> Answer<'a, bool>;
@@ -75,11 +81,16 @@ pub trait Store: Send + Sync {
     /// Ends a token for good; `false` if there is none. A reservation on it is still to be finished.
     fn delete<'a>(&'a self, id: &'a str, now: Timestamp) -> Answer<'a, bool>;
 
+    /// Ends a token that nobody received; `false` if there is none, or it has been reserved or found by its
+    /// Idempotency-Key since it was issued.
+    fn withdraw<'a>(&'a self, id: &'a str, now: Timestamp) -> Answer<'a, bool>;
+
     /// Tokens in the order in which they were issued, at most `filter.most` a page. A page may hold fewer, or none, and
     /// not be the last: only so many records are looked at for one.
     fn list<'a>(&'a self, filter: &'a Filter) -> Answer<'a, Page>;
 
-    /// The token that was issued under this hash of an Idempotency-Key.
+    /// The token that was issued under this hash of an Idempotency-Key. Whoever asks has it from now on: it is not
+    /// [withdrawn](Store::withdraw) any more.
     fn by_idempotency<'a>(&'a self, hash: &'a [u8]) -> Answer<'a, Option<Issued>>;
 
     /// Forgets what was used, revoked or deleted before this moment, and says how many those were. Neither a token that

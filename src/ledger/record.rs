@@ -67,12 +67,22 @@ pub enum Issue {
     Recorded,
     /// Its issuer has a token of this name: try another.
     NameTaken,
-    /// This token was issued under the same Idempotency-Key before; the new one is not recorded.
+    /// This token was issued under the same Idempotency-Key before; the new one is not recorded. The one before is not
+    /// withdrawn any more.
     Repeated(Box<Issued>),
 }
 
+/// Where a list of reservations that are to be finished goes on: behind the one that was made then, of this token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reached {
+    /// When it was made.
+    pub since: Timestamp,
+    /// The token's id.
+    pub id: String,
+}
+
 /// Numbers the times that a token was reserved or its reservation taken over: whoever wants to release it must be the
-/// last who did either.
+/// last who did either. Finding a token by its key counts once, if that comes before.
 pub type Round = i64;
 
 /// What reserving found.
@@ -175,6 +185,12 @@ impl Page {
 }
 
 impl Issued {
+    /// Where the list of reservations goes on behind this one; nothing if it is none.
+    pub fn reached(&self) -> Option<Reached> {
+        let Usage::Reserved { since, .. } = &self.usage else { return None };
+        Some(Reached { since: *since, id: self.id.clone() })
+    }
+
     /// What became of it, in one word.
     pub fn state(&self) -> State {
         match &self.usage {

@@ -114,6 +114,18 @@ impl Operation {
         }
     }
 
+    /// Why it cannot be served in `mode`; nothing if it can.
+    pub fn why_not(&self, mode: Mode) -> Option<&'static str> {
+        if self.can(mode) {
+            return None;
+        }
+        Some(match (mode, &self.invite) {
+            (Mode::Local, Some(invite)) => invite.consumed_elsewhere().unwrap_or_default(),
+            (Mode::Local, None) => "it issues no invite tokens",
+            _ => "the newer API has no form of it that is known here",
+        })
+    }
+
     /// How many requests to the backend a call costs that is served in `mode`.
     pub fn cost(&self, mode: Mode) -> Cost {
         match (mode, self.rewrite) {

@@ -43,6 +43,8 @@ impl Book {
 pub struct Terms {
     /// How it is served while it lasts; one that the operation [can](Operation::can) have.
     pub mode: Mode,
+    /// The mode that was asked for of all operations, where this one cannot have it.
+    pub asked: Option<Mode>,
     /// What is tried, in order, where the mode provably had no effect.
     pub fallback: Vec<Mode>,
     /// When it was deprecated and when it ends.
@@ -82,6 +84,8 @@ pub struct Entry {
     pub operation: Operation,
     /// How it is served while it lasts.
     pub mode: Mode,
+    /// The mode that was asked for of all operations, where this one cannot have it.
+    pub asked: Option<Mode>,
     /// What is tried, in order, where the mode provably had no effect.
     pub fallback: Vec<Mode>,
     /// When it was deprecated and when it ends.
@@ -124,6 +128,7 @@ impl Entry {
             targets: operation.successors.iter().map(Target::new).collect(),
             operation,
             mode: terms.mode,
+            asked: terms.asked,
             fallback: terms.fallback,
             schedule: terms.schedule,
             after_sunset: terms.after_sunset,

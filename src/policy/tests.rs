@@ -17,6 +17,7 @@ fn at(moment: &str) -> Timestamp {
 fn terms(sunset: Option<&str>) -> Terms {
     Terms {
         mode: Mode::Observe,
+        asked: None,
         fallback: Vec::new(),
         schedule: Schedule::new(at("2020-06-01T00:00:00Z"), sunset.map(at)).unwrap(),
         after_sunset: AfterSunset::Gone,

@@ -16,6 +16,13 @@ use crate::ledger::{Away, Create, Server, Settings};
 /// How long connecting may take, where an answer may take longer.
 const CONNECT: Duration = Duration::from_secs(3);
 
+/// What a statement gave.
+pub(super) struct Changed {
+    pub rows: Vec<Row>,
+    /// It was run before, and nobody knows what came of that.
+    pub was_repeated: bool,
+}
+
 pub(super) struct Database {
     pool: Pool<Connector>,
     timeout: Duration,
@@ -36,13 +43,22 @@ impl Database {
 
     /// Runs one statement.
     pub async fn ask(&self, sql: &'static str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Away> {
+        Ok(self.change(sql, parameters).await?.rows)
+    }
+
+    /// Runs one statement whose repetition would say something else than its first run.
+    pub async fn change(
+        &self,
+        sql: &'static str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Changed, Away> {
         let end = Instant::now() + self.timeout;
         let mut again = true;
         loop {
             let mut connection = self.connection(end).await?;
             let fresh = Object::metrics(&connection).recycle_count == 0;
             let error = match timeout_at(end, connection.ask(sql, parameters)).await {
-                Ok(Ok(rows)) => return Ok(rows),
+                Ok(Ok(rows)) => return Ok(Changed { rows, was_repeated: !again }),
                 Ok(Err(error)) => error,
                 Err(_) => {
                     // Its answer may still come, or never.

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use jiff::Timestamp;
 
 use super::{
-    Answer, Change, Commit, Create, Filter, Issue, Issued, Load, Page, Rename, Reserve, Round, Server,
-    Settings,
+    Answer, Change, Commit, Create, Filter, Issue, Issued, Load, Page, Reached, Rename, Reserve, Round,
+    Server, Settings,
 };
 use database::Database;
 
@@ -69,8 +69,13 @@ impl super::Store for Store {
         })
     }
 
-    fn pending(&self, before: Timestamp, most: u32) -> Answer<'_, Vec<Issued>> {
-        Box::pin(verbs::pending(&self.database, before, most))
+    fn pending<'a>(
+        &'a self,
+        before: Timestamp,
+        reached: Option<&'a Reached>,
+        most: u32,
+    ) -> Answer<'a, Vec<Issued>> {
+        Box::pin(verbs::pending(&self.database, before, reached, most))
     }
 
     fn set_revoked<'a>(&'a self, id: &'a str, revoked: bool, now: Timestamp) -> Answer<'a, bool> {
@@ -87,6 +92,10 @@ impl super::Store for Store {
 
     fn delete<'a>(&'a self, id: &'a str, now: Timestamp) -> Answer<'a, bool> {
         Box::pin(async move { Ok(self.changed(verbs::delete(&self.database, id, now).await?)) })
+    }
+
+    fn withdraw<'a>(&'a self, id: &'a str, now: Timestamp) -> Answer<'a, bool> {
+        Box::pin(async move { Ok(self.changed(verbs::withdraw(&self.database, id, now).await?)) })
     }
 
     fn list<'a>(&'a self, filter: &'a Filter) -> Answer<'a, Page> {

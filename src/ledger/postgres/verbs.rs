@@ -7,7 +7,9 @@ use tokio_postgres::Row;
 
 use super::database::Database;
 use super::rows;
-use crate::ledger::{Away, Change, Commit, Filter, Issue, Issued, Page, Rename, Reserve, Round, STRIDE};
+use crate::ledger::{
+    Away, Change, Commit, Filter, Issue, Issued, Page, Reached, Rename, Reserve, Round, STRIDE,
+};
 
 /// What is pruned in one change.
 pub(super) const PRUNED_AT_ONCE: u64 = 1000;
@@ -58,7 +60,25 @@ pub(super) async fn get(database: &Database, id: &str) -> Result<Option<Issued>,
 
 pub(super) async fn by_idempotency(database: &Database, hash: &[u8]) -> Result<Option<Issued>, Away> {
     let sql = "SELECT * FROM duskgate_tokens WHERE idempotency = $1 AND NOT deleted";
-    one(&database.ask(sql, &[&hash]).await?)
+    match one(&database.ask(sql, &[&hash]).await?)? {
+        Some(issued) => claim(database, &issued.id).await,
+        None => Ok(None),
+    }
+}
+
+/// Has a token that nobody has reserved yet be one that is not withdrawn; what is there of it afterwards. A reservation's
+/// round is left alone: whoever made it may have to release it.
+async fn claim(database: &Database, id: &str) -> Result<Option<Issued>, Away> {
+    let sql = "UPDATE duskgate_tokens SET round = 1
+               WHERE id = $1 AND state = 0 AND round = 0 AND NOT deleted RETURNING id";
+    database.ask(sql, &[&id]).await?;
+    get(database, id).await
+}
+
+pub(super) async fn withdraw(database: &Database, id: &str, now: Timestamp) -> Result<bool, Away> {
+    let sql = "UPDATE duskgate_tokens SET deleted = TRUE, ended_at = $2
+               WHERE id = $1 AND state = 0 AND round = 0 AND NOT deleted RETURNING id";
+    Ok(!database.ask(sql, &[&id, &now.as_microsecond()]).await?.is_empty())
 }
 
 pub(super) async fn reserve(
@@ -100,12 +120,20 @@ pub(super) async fn commit(
 ) -> Result<Commit, Away> {
     let sql = "UPDATE duskgate_tokens SET state = 2, moment = $3, ended_at = $3
                WHERE id = $1 AND state = 1 AND consumer = $2 RETURNING id";
-    if !database.ask(sql, &[&id, &consumer, &now.as_microsecond()]).await?.is_empty() {
+    let moment = now.as_microsecond();
+    let answer = database.change(sql, &[&id, &consumer, &moment]).await?;
+    if !answer.rows.is_empty() {
         return Ok(Commit::Done);
     }
-    let sql = "SELECT 1 FROM duskgate_tokens WHERE id = $1 AND state = 2 AND consumer = $2";
-    let used = !database.ask(sql, &[&id, &consumer]).await?.is_empty();
-    Ok(if used { Commit::Before } else { Commit::None })
+    let sql = "SELECT moment FROM duskgate_tokens WHERE id = $1 AND state = 2 AND consumer = $2";
+    let used = database.ask(sql, &[&id, &consumer]).await?;
+    let at = used.first().map(|row| row.try_get::<_, i64>(0)).transpose()?;
+    Ok(match at {
+        // The moment is the mark of the first try, whose answer was lost.
+        Some(at) if answer.was_repeated && at == moment => Commit::Done,
+        Some(_) => Commit::Before,
+        None => Commit::None,
+    })
 }
 
 pub(super) async fn release(database: &Database, id: &str, consumer: &str, round: Round) -> Result<(), Away> {
@@ -114,10 +142,16 @@ pub(super) async fn release(database: &Database, id: &str, consumer: &str, round
     database.ask(sql, &[&id, &consumer, &round]).await.map(drop)
 }
 
-pub(super) async fn pending(database: &Database, before: Timestamp, most: u32) -> Result<Vec<Issued>, Away> {
-    let sql =
-        "SELECT * FROM duskgate_tokens WHERE state = 1 AND moment < $1 ORDER BY moment, sequence LIMIT $2";
-    let found = database.ask(sql, &[&before.as_microsecond(), &i64::from(most)]).await?;
+pub(super) async fn pending(
+    database: &Database,
+    before: Timestamp,
+    reached: Option<&Reached>,
+    most: u32,
+) -> Result<Vec<Issued>, Away> {
+    let sql = "SELECT * FROM duskgate_tokens WHERE state = 1 AND moment < $1 AND (moment, id) > ($3, $4)
+               ORDER BY moment, id LIMIT $2";
+    let (since, id) = reached.map_or((i64::MIN, ""), |reached| (reached.since.as_microsecond(), &reached.id));
+    let found = database.ask(sql, &[&before.as_microsecond(), &i64::from(most), &since, &id]).await?;
     found.iter().map(rows::read).collect()
 }
 
@@ -174,7 +208,14 @@ pub(super) async fn update(
 pub(super) async fn delete(database: &Database, id: &str, now: Timestamp) -> Result<bool, Away> {
     let sql = "UPDATE duskgate_tokens SET deleted = TRUE, ended_at = $2
                WHERE id = $1 AND NOT deleted RETURNING id";
-    Ok(!database.ask(sql, &[&id, &now.as_microsecond()]).await?.is_empty())
+    let moment = now.as_microsecond();
+    let answer = database.change(sql, &[&id, &moment]).await?;
+    if !answer.rows.is_empty() || !answer.was_repeated {
+        return Ok(!answer.rows.is_empty());
+    }
+    // The moment is the mark of the first try, whose answer was lost.
+    let sql = "SELECT 1 FROM duskgate_tokens WHERE id = $1 AND deleted AND ended_at = $2";
+    Ok(!database.ask(sql, &[&id, &moment]).await?.is_empty())
 }
 
 pub(super) async fn list(database: &Database, filter: &Filter) -> Result<Page, Away> {

@@ -1,10 +1,13 @@
-//! Opens the ledger's file: durable to the last change, of this program's version, or not at all.
+//! Opens the ledger's file: durable to the last change, of this program's version, or not at all. What is opened is the
+//! ledger only as long as it is in its place: what is written into a file that was taken away is lost at its closing.
 
-use std::fs::OpenOptions;
+use std::ffi::OsString;
+use std::fs::{self, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, MAIN_DB, OpenFlags, TransactionBehavior, ffi};
@@ -25,28 +28,75 @@ const STATEMENTS: usize = 64;
 pub(super) struct File {
     name: Arc<PathBuf>,
     create: Create,
+    /// The files that were opened last.
+    known: Mutex<Option<Known>>,
+    is_gone: AtomicBool,
+}
+
+/// The device and the number of a file on it: what of a file its name is not.
+type Identity = (u64, u64);
+
+/// A ledger's file, and those that SQLite puts beside it.
+#[derive(Clone, Copy, PartialEq)]
+struct Known {
+    file: Identity,
+    beside: [Option<Identity>; 2],
+}
+
+/// A connection, and the file that it is to.
+pub(super) struct Opened {
+    pub connection: Connection,
+    file: Identity,
 }
 
 impl File {
     pub(super) fn new(name: &Path, create: Create) -> Self {
-        File { name: Arc::new(name.to_owned()), create }
+        File {
+            name: Arc::new(name.to_owned()),
+            create,
+            known: Mutex::default(),
+            is_gone: AtomicBool::new(false),
+        }
     }
 
     /// Opens it for changes, and brings it to this version.
-    pub(super) fn open_writer(&self) -> Result<Connection, Away> {
+    pub(super) fn open_writer(&self) -> Result<Opened, Away> {
         self.create()?;
-        let connection = self.open()?;
-        self.migrate(connection).map_err(|failure| match failure {
-            Failure::Newer(found) => Away::Newer { found, known: schema::VERSION },
-            Failure::Sqlite(error) => self.away(error),
-        })
+        self.open(|connection| self.migrate(connection))
     }
 
     /// Opens it for reading, once a writer has.
-    pub(super) fn open_reader(&self) -> Result<Connection, Away> {
-        let connection = self.open()?;
-        connection.pragma_update(None, "query_only", true).map_err(|error| self.away(error))?;
-        Ok(connection)
+    pub(super) fn open_reader(&self) -> Result<Opened, Away> {
+        self.open(|connection| {
+            // With something read, the log is there and is known.
+            version(connection)?;
+            Ok(connection.pragma_update(None, "query_only", true)?)
+        })
+    }
+
+    /// Whether the file that was opened is the one in its place; if not, another one is.
+    ///
+    /// # Errors
+    ///
+    /// There is none.
+    pub(super) fn is_in_place(&self, opened: &Opened) -> Result<bool, Away> {
+        let found = identity(&self.name);
+        if found.is_some() == self.is_gone.load(Ordering::Relaxed) {
+            self.is_gone.store(found.is_none(), Ordering::Relaxed);
+            match found {
+                None => tracing::error!("{}", self.gone()),
+                Some(_) => tracing::info!("the ledger's file is back: {}", self.name.display()),
+            }
+        }
+        match found {
+            None => Err(self.gone()),
+            Some(found) => Ok(found == opened.file),
+        }
+    }
+
+    /// The error that it is not in its place.
+    pub(super) fn gone(&self) -> Away {
+        Away::Gone(Arc::clone(&self.name))
     }
 
     /// An error with the name of the file.
@@ -58,6 +108,10 @@ impl File {
     /// the group.
     fn create(&self) -> Result<(), Away> {
         let file = &*self.name;
+        // Whoever took it away may put it back, and an empty one would then be in the way.
+        if self.known().is_some() {
+            return if file.exists() { Ok(()) } else { Err(self.gone()) };
+        }
         if self.create == Create::No {
             return if file.exists() { Ok(()) } else { Err(Away::Missing(file.display().to_string())) };
         }
@@ -69,7 +123,48 @@ impl File {
         }
     }
 
-    fn open(&self) -> Result<Connection, Away> {
+    /// Opens what is in the file's place, and sets the connection up.
+    fn open(&self, set_up: impl FnOnce(&mut Connection) -> Result<(), Failure>) -> Result<Opened, Away> {
+        // Where there is none, SQLite says best why.
+        let file = identity(&self.name);
+        if let Some(file) = file {
+            self.check_log(file)?;
+        }
+        let mut connection = self.connect()?;
+        set_up(&mut connection).map_err(|failure| match failure {
+            Failure::Newer(found) => Away::Newer { found, known: schema::VERSION },
+            Failure::Sqlite(error) => self.away(error),
+        })?;
+        let Some(file) = file.filter(|file| identity(&self.name) == Some(*file)) else {
+            return Err(self.gone());
+        };
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Known { file, beside: self.beside() });
+        Ok(Opened { connection, file })
+    }
+
+    /// A log is of the file beside which it was written: with another one it makes a ledger that never was.
+    fn check_log(&self, file: Identity) -> Result<(), Away> {
+        let Some(known) = self.known().filter(|known| known.file != file) else { return Ok(()) };
+        let is_left =
+            self.beside().iter().zip(known.beside).any(|(found, known)| found.is_some() && *found == known);
+        if is_left { Err(Away::Mismatched(Arc::clone(&self.name))) } else { Ok(()) }
+    }
+
+    fn known(&self) -> Option<Known> {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The log, and the memory that connections share.
+    fn beside(&self) -> [Option<Identity>; 2] {
+        ["-wal", "-shm"].map(|end| {
+            let mut name = OsString::from(&*self.name);
+            name.push(end);
+            identity(Path::new(&name))
+        })
+    }
+
+    fn connect(&self) -> Result<Connection, Away> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let open = || {
             let connection = Connection::open_with_flags(&*self.name, flags)?;
@@ -87,13 +182,13 @@ impl File {
         open().map_err(|error| self.away(error))
     }
 
-    fn migrate(&self, mut connection: Connection) -> Result<Connection, Failure> {
+    fn migrate(&self, connection: &mut Connection) -> Result<(), Failure> {
         // Looked at before anything is changed, even the kind of its log.
-        version(&connection)?;
+        version(connection)?;
         connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
         connection.pragma_update(None, "synchronous", "full")?;
         connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
-        if version(&connection)? < schema::VERSION {
+        if version(connection)? < schema::VERSION {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             // Another process may have been quicker.
             let found = version(&transaction)?;
@@ -103,8 +198,12 @@ impl File {
             transaction.pragma_update(None, "user_version", schema::VERSION)?;
             transaction.commit()?;
         }
-        Ok(connection)
+        Ok(())
     }
+}
+
+fn identity(file: &Path) -> Option<Identity> {
+    fs::metadata(file).ok().map(|found| (found.dev(), found.ino()))
 }
 
 enum Failure {

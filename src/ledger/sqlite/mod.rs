@@ -19,7 +19,7 @@ use file::File;
 use queue::Queue;
 
 use super::{
-    Answer, Away, Change, Commit, Create, Filter, Issue, Issued, Load, Page, Rename, Reserve, Round,
+    Answer, Away, Change, Commit, Create, Filter, Issue, Issued, Load, Page, Reached, Rename, Reserve, Round,
 };
 
 /// Threads that read. A long list then holds up nobody who asks for one token.
@@ -105,8 +105,14 @@ impl super::Store for Store {
         self.write(move |connection| verbs::release(connection, &id, &consumer, round))
     }
 
-    fn pending(&self, before: Timestamp, most: u32) -> Answer<'_, Vec<Issued>> {
-        self.read(move |connection| verbs::pending(connection, before, most))
+    fn pending<'a>(
+        &'a self,
+        before: Timestamp,
+        reached: Option<&'a Reached>,
+        most: u32,
+    ) -> Answer<'a, Vec<Issued>> {
+        let reached = reached.cloned();
+        self.read(move |connection| verbs::pending(connection, before, reached.as_ref(), most))
     }
 
     fn set_revoked<'a>(&'a self, id: &'a str, revoked: bool, now: Timestamp) -> Answer<'a, bool> {
@@ -129,6 +135,11 @@ impl super::Store for Store {
         self.write(move |connection| verbs::delete(connection, &id, now))
     }
 
+    fn withdraw<'a>(&'a self, id: &'a str, now: Timestamp) -> Answer<'a, bool> {
+        let id = id.to_owned();
+        self.write(move |connection| verbs::withdraw(connection, &id, now))
+    }
+
     fn list<'a>(&'a self, filter: &'a Filter) -> Answer<'a, Page> {
         let filter = filter.clone();
         self.read(move |connection| verbs::list(connection, &filter))
@@ -136,7 +147,12 @@ impl super::Store for Store {
 
     fn by_idempotency<'a>(&'a self, hash: &'a [u8]) -> Answer<'a, Option<Issued>> {
         let hash = hash.to_vec();
-        self.read(move |connection| verbs::by_idempotency(connection, &hash))
+        Box::pin(async move {
+            // Most keys are new, and that is found out without a change.
+            let found = self.read(move |connection| verbs::by_idempotency(connection, &hash)).await?;
+            let Some(Issued { id, .. }) = found else { return Ok(None) };
+            self.write(move |connection| verbs::claim(connection, &id)).await
+        })
     }
 
     fn prune(&self, before: Timestamp) -> Answer<'_, u64> {

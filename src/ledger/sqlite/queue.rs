@@ -2,7 +2,7 @@
 //! transaction, and answers when that is on the disk: the flush that one change needs serves all of them.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use tokio::sync::oneshot;
 
-use super::file::File;
+use super::file::{File, Opened};
 use crate::ledger::{Away, Load};
 
 /// The most changes in one transaction, so that the first of them does not wait for ever.
@@ -19,12 +19,15 @@ const BATCH: usize = 1024;
 /// The longest that changes wait for others to join them.
 const PATIENCE: Duration = Duration::from_millis(2);
 
+/// The most that may wait. Whoever comes then is told at once, instead of in vain later.
+pub(super) const WAITING: usize = 8192;
+
 /// Where the answer will be.
 pub(super) type Reply<T> = oneshot::Receiver<Result<T, Away>>;
 
 /// One or more threads with work to do. Dropping it finishes the work and ends them.
 pub(super) struct Queue {
-    jobs: Option<Sender<Box<dyn Job>>>,
+    jobs: Option<SyncSender<Box<dyn Job>>>,
     threads: Vec<JoinHandle<()>>,
     counts: Arc<Counts>,
 }
@@ -32,7 +35,7 @@ pub(super) struct Queue {
 impl Queue {
     /// One thread, for changes.
     pub(super) fn writer(file: Arc<File>) -> Self {
-        let (sender, jobs) = mpsc::channel();
+        let (sender, jobs) = mpsc::sync_channel(WAITING);
         let counts = Arc::new(Counts::default());
         let mut writer = Writer::new(file, Arc::clone(&counts));
         let thread = spawn("ledger-writer", move || writer.run(&jobs));
@@ -41,16 +44,16 @@ impl Queue {
 
     /// Some threads, for reading.
     pub(super) fn readers(file: &Arc<File>, count: usize) -> Self {
-        let (sender, jobs) = mpsc::channel();
+        let (sender, jobs) = mpsc::sync_channel(WAITING);
         let jobs = Arc::new(Mutex::new(jobs));
         let threads = (0..count).filter_map(|_| {
             let (file, jobs) = (Arc::clone(file), Arc::clone(&jobs));
-            spawn("ledger-reader", move || Reader { file, connection: None }.run(&jobs))
+            spawn("ledger-reader", move || Reader { file, opened: None }.run(&jobs))
         });
         Queue { jobs: Some(sender), threads: threads.collect(), counts: Arc::default() }
     }
 
-    /// Has this done. The work is done even if nobody waits for the answer.
+    /// Has this done, unless nobody waits for the answer any more when its turn comes.
     pub(super) fn ask<T, F>(&self, work: F) -> Reply<T>
     where
         T: Send + 'static,
@@ -59,8 +62,10 @@ impl Queue {
         let (sender, reply) = oneshot::channel();
         let task = Task { work: Some(work), result: None, sender };
         // A queue without threads drops the task, and with it the sender: the ledger is closed.
-        if let Some(jobs) = &self.jobs {
-            let _ = jobs.send(Box::new(task));
+        if let Some(jobs) = &self.jobs
+            && let Err(TrySendError::Full(job)) = jobs.try_send(Box::new(task))
+        {
+            job.answer(Err(Away::Crowded));
         }
         reply
     }
@@ -115,6 +120,10 @@ where
 {
     fn run(&mut self, connection: &Connection, file: &File) -> rusqlite::Result<()> {
         let Some(work) = self.work.take() else { return Ok(()) };
+        // Who gave up was told that the ledger is away, and counts on nothing.
+        if self.sender.is_closed() {
+            return Ok(());
+        }
         self.result = Some(match work(connection) {
             Err(error @ rusqlite::Error::SqliteFailure(..)) => return Err(error),
             result => result.map_err(|error| file.away(error)),
@@ -130,7 +139,7 @@ where
 
 struct Writer {
     file: Arc<File>,
-    connection: Option<Connection>,
+    opened: Option<Opened>,
     counts: Arc<Counts>,
     /// How many changes the last transaction had, and how long it took.
     last: (usize, Duration),
@@ -138,7 +147,7 @@ struct Writer {
 
 impl Writer {
     fn new(file: Arc<File>, counts: Arc<Counts>) -> Self {
-        Writer { file, connection: None, counts, last: (0, Duration::ZERO) }
+        Writer { file, opened: None, counts, last: (0, Duration::ZERO) }
     }
 
     fn run(&mut self, jobs: &Receiver<Box<dyn Job>>) {
@@ -170,15 +179,20 @@ impl Writer {
     }
 
     fn transact(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), Away> {
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
+        let mut opened = match in_place(&self.file, &mut self.opened)? {
+            Some(opened) => opened,
             None => self.file.open_writer()?,
         };
-        let outcome = transact(&mut connection, &self.file, batch);
+        let outcome = transact(&mut opened.connection, &self.file, batch);
+        let is_in_place = self.file.is_in_place(&opened);
         if outcome.as_ref().map_or_else(keeps_connection, |()| true) {
-            self.connection = Some(connection);
+            self.opened = Some(opened);
         }
         outcome.map_err(|error| self.file.away(error))?;
+        // What was written may have gone with the file meanwhile.
+        if !is_in_place? {
+            return Err(self.file.gone());
+        }
         self.counts.changes.fetch_add(batch.len() as u64, Ordering::Relaxed);
         self.counts.transactions.fetch_add(1, Ordering::Relaxed);
         Ok(())
@@ -194,9 +208,22 @@ fn transact(connection: &mut Connection, file: &File, batch: &mut [Box<dyn Job>]
     transaction.commit()
 }
 
+/// What was opened, if it is in its place. If nothing is there, it is kept: the file may be put back.
+fn in_place(file: &File, opened: &mut Option<Opened>) -> Result<Option<Opened>, Away> {
+    let Some(before) = opened.take() else { return Ok(None) };
+    match file.is_in_place(&before) {
+        Ok(true) => Ok(Some(before)),
+        Ok(false) => Ok(None),
+        Err(away) => {
+            *opened = Some(before);
+            Err(away)
+        }
+    }
+}
+
 struct Reader {
     file: Arc<File>,
-    connection: Option<Connection>,
+    opened: Option<Opened>,
 }
 
 impl Reader {
@@ -211,17 +238,17 @@ impl Reader {
     }
 
     fn read(&mut self, job: &mut dyn Job) -> Result<(), Away> {
-        let connection = match self.connection.take() {
-            Some(connection) => connection,
+        let opened = match in_place(&self.file, &mut self.opened)? {
+            Some(opened) => opened,
             None => {
                 // Whoever comes first brings the file to this version, reader or writer.
                 drop(self.file.open_writer()?);
                 self.file.open_reader()?
             }
         };
-        let outcome = job.run(&connection, &self.file);
+        let outcome = job.run(&opened.connection, &self.file);
         if outcome.as_ref().map_or_else(keeps_connection, |()| true) {
-            self.connection = Some(connection);
+            self.opened = Some(opened);
         }
         outcome.map_err(|error| self.file.away(error))
     }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use tempfile::TempDir;
 
 use super::Store;
+use super::queue::WAITING;
 use crate::ledger::{Away, Create, Issue, Issued, Reserve, Store as _, Usage};
 
 fn run(test: impl Future<Output = ()>) {
@@ -89,6 +90,29 @@ fn a_file_that_cannot_be_written_can_still_be_read() {
         assert!(store.get("a").await.unwrap().is_some());
         // The file is opened anew then, in case that it can be written again.
         assert_eq!(store.issue(&token("b")).await.unwrap(), Issue::Recorded);
+    });
+}
+
+#[test]
+fn who_finds_too_many_before_it_is_told_at_once() {
+    run(async {
+        let directory = TempDir::new().unwrap();
+        let store = open(&directory);
+        let (let_go, held) = std::sync::mpsc::channel::<()>();
+        let holding = store.write(move |_| {
+            let _ = held.recv();
+            Ok(())
+        });
+        // Some of them are out of the queue already, with the one that holds.
+        let changes: Vec<_> = (0..2 * WAITING).map(|_| store.write(|_| Ok(()))).collect();
+        let away = store.issue(&token("a")).await.unwrap_err();
+        assert!(matches!(away, Away::Crowded), "{away}");
+        drop(let_go);
+        holding.await.unwrap();
+        for change in changes.into_iter().take(WAITING) {
+            change.await.unwrap();
+        }
+        assert_eq!(store.issue(&token("a")).await.unwrap(), Issue::Recorded);
     });
 }
 

@@ -6,7 +6,9 @@ use rusqlite::{Connection, OptionalExtension, Params, params};
 use serde_json::Value;
 
 use super::rows::{self, COLUMNS};
-use crate::ledger::{Change, Commit, Filter, Issue, Issued, Page, Rename, Reserve, Round, STRIDE, State};
+use crate::ledger::{
+    Change, Commit, Filter, Issue, Issued, Page, Reached, Rename, Reserve, Round, STRIDE, State,
+};
 
 /// Whether there is something to read.
 pub(super) fn check(connection: &Connection) -> rusqlite::Result<()> {
@@ -59,6 +61,9 @@ pub(super) fn issue(connection: &Connection, token: &Issued) -> rusqlite::Result
         Some(hash) => by_idempotency(connection, hash)?,
         None => None,
     };
+    if let Some(earlier) = &earlier {
+        claim(connection, &earlier.id)?;
+    }
     Ok(earlier.map_or(Issue::NameTaken, |earlier| Issue::Repeated(Box::new(earlier))))
 }
 
@@ -70,6 +75,20 @@ pub(super) fn get(connection: &Connection, id: &str) -> rusqlite::Result<Option<
 pub(super) fn by_idempotency(connection: &Connection, hash: &[u8]) -> rusqlite::Result<Option<Issued>> {
     let sql = format!("SELECT {COLUMNS} FROM tokens WHERE idempotency = ?1 AND deleted = 0");
     connection.prepare_cached(&sql)?.query_one([hash], rows::read).optional()
+}
+
+/// Has a token that nobody has reserved yet be one that is not withdrawn; what is there of it afterwards. A reservation's
+/// round is left alone: whoever made it may have to release it.
+pub(super) fn claim(connection: &Connection, id: &str) -> rusqlite::Result<Option<Issued>> {
+    let sql = "UPDATE tokens SET round = 1 WHERE id = ?1 AND state = 0 AND round = 0 AND deleted = 0";
+    execute(connection, sql, [id])?;
+    get(connection, id)
+}
+
+pub(super) fn withdraw(connection: &Connection, id: &str, now: Timestamp) -> rusqlite::Result<bool> {
+    let sql = "UPDATE tokens SET deleted = 1, ended_at = ?2
+               WHERE id = ?1 AND state = 0 AND round = 0 AND deleted = 0";
+    execute(connection, sql, params![id, now.as_microsecond()])
 }
 
 pub(super) fn reserve(
@@ -135,12 +154,16 @@ pub(super) fn release(
 pub(super) fn pending(
     connection: &Connection,
     before: Timestamp,
+    reached: Option<&Reached>,
     most: u32,
 ) -> rusqlite::Result<Vec<Issued>> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM tokens WHERE state = 1 AND moment < ?1 ORDER BY moment, sequence LIMIT ?2"
+        "SELECT {COLUMNS} FROM tokens WHERE state = 1 AND moment < ?1 AND (moment, id) > (?3, ?4)
+         ORDER BY moment, id LIMIT ?2"
     );
-    connection.prepare_cached(&sql)?.query_map(params![before.as_microsecond(), most], rows::read)?.collect()
+    let (since, id) = reached.map_or((i64::MIN, ""), |reached| (reached.since.as_microsecond(), &reached.id));
+    let parameters = params![before.as_microsecond(), most, since, id];
+    connection.prepare_cached(&sql)?.query_map(parameters, rows::read)?.collect()
 }
 
 pub(super) fn set_revoked(

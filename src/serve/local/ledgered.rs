@@ -1,4 +1,9 @@
-//! Putting a token into the ledger, so that none is kept that nobody has received.
+//! Putting a token into the ledger, so that none is kept that nobody has received; also where the ledger was away when it
+//! was to be put there or taken out, and may have done it all the same. Who repeats the call by its Idempotency-Key has
+//! received it, whatever became of the first answer.
+
+use std::sync::PoisonError;
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 
@@ -18,7 +23,32 @@ pub(super) enum Outcome {
     NameTaken,
 }
 
-/// A token in the ledger. It is deleted when this is dropped, unless it was kept.
+/// The most that are remembered.
+const REMEMBERED: usize = 10_000;
+
+/// A token that nobody received and that may be in the ledger.
+pub(super) struct Unwanted {
+    pub id: String,
+    pub since: Instant,
+}
+
+impl Local {
+    /// What is to be taken out of the ledger, each once.
+    pub(super) fn take_unwanted(&self) -> Vec<Unwanted> {
+        std::mem::take(&mut *self.0.unwanted.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn leave(&self, id: String) {
+        let mut unwanted = self.0.unwanted.lock().unwrap_or_else(PoisonError::into_inner);
+        if unwanted.len() < REMEMBERED {
+            unwanted.push(Unwanted { id, since: Instant::now() });
+        } else {
+            tracing::warn!(token = id, "a token that nobody received may stay in the ledger");
+        }
+    }
+}
+
+/// A token in the ledger. It is withdrawn when this is dropped, unless it was kept.
 pub(super) struct Ledgered(Option<(Local, String)>);
 
 impl Ledgered {
@@ -40,20 +70,25 @@ impl Drop for Ledgered {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {
             let _place = local.place();
-            if let Err(away) = local.ledger().delete(&id, local.now()).await {
-                tracing::warn!(token = id, "a token that nobody received could not be deleted: {away}");
+            if local.ledger().withdraw(&id, local.now()).await.is_err() {
+                local.leave(id);
             }
         });
     }
 }
 
-/// Records a token, in a task of its own: should the caller go away meanwhile, it is still known that it is to be deleted.
+/// Records a token, in a task of its own: should the caller go away meanwhile, it is still known that it is to be
+/// withdrawn.
 pub(super) async fn issue(local: &Local, issued: Issued) -> Result<Outcome, Stop> {
     let (sender, receiver) = oneshot::channel();
     let recording = local.clone();
     tokio::spawn(async move {
         let _place = recording.place();
-        let outcome = recording.ledger().issue(&issued).await.map(|outcome| match outcome {
+        let outcome = recording.ledger().issue(&issued).await;
+        if outcome.is_err() {
+            recording.leave(issued.id.clone());
+        }
+        let outcome = outcome.map(|outcome| match outcome {
             Issue::Recorded => {
                 let id = issued.id.clone();
                 Outcome::Recorded(Ledgered(Some((recording.clone(), id))))

@@ -18,7 +18,7 @@ mod rights;
 mod turns;
 mod watch;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use http::{Request, Response, StatusCode};
 use jiff::Timestamp;
@@ -39,6 +39,8 @@ use crate::upstream::Upstream;
 use asking::{Asking, Stop};
 use invitation::Invitation;
 use issue::Issuance;
+use ledgered::Unwanted;
+pub use recovery::Leftovers;
 use turns::Turns;
 use watch::What;
 pub use watch::{Task, Watched, watched};
@@ -68,6 +70,8 @@ struct Shared {
     /// The routes on which our tokens may arrive, each with what is done there.
     routes: Table,
     tasks: Vec<What>,
+    /// What is still to be taken out of the ledger.
+    unwanted: Mutex<Vec<Unwanted>>,
 }
 
 impl Local {
@@ -80,8 +84,17 @@ impl Local {
         clock: Clock,
     ) -> Self {
         let (routes, tasks) = watch::table();
-        let turns = Turns::default();
-        Local(Arc::new(Shared { settings, api, ledger, metrics, clock, turns, routes, tasks }))
+        Local(Arc::new(Shared {
+            settings,
+            api,
+            ledger,
+            metrics,
+            clock,
+            turns: Turns::default(),
+            routes,
+            tasks,
+            unwanted: Mutex::default(),
+        }))
     }
 
     /// Serves a call of an operation that issues invitations. The request's fields are those that may be passed on.

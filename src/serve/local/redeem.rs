@@ -12,6 +12,7 @@ use serde_json::json;
 use super::asking::{Asking, Service, Stop, id_in, useless};
 use super::caveats::{self, Setting};
 use super::invitation::{BASE, Invitation, Member};
+use super::recovery::Ending;
 use super::redemption::{Action, Attempt, Event, Outcome, Redemption, Reserve, Standing};
 use super::rights::{Asker, Judgment, Known, Question};
 use super::watch::Arrived;
@@ -164,9 +165,14 @@ impl Redeeming {
     }
 
     /// Runs the machine to its end, for a reservation that was left.
-    pub async fn run_by_recovery(mut self) -> Outcome {
+    pub async fn run_by_recovery(mut self) -> Ending {
         let (machine, action) = Redemption::by_recovery();
-        self.run(machine, action).await
+        match self.run(machine, action).await {
+            Outcome::Joined | Outcome::AlreadyMember | Outcome::UsageLimitReached => Ending::Finished,
+            // What is answered to a caller is what the backend said; else it was the service that it refused.
+            Outcome::Refused if matches!(self.stop, Some(Stop::Reply(_))) => Ending::Refused,
+            Outcome::Refused | Outcome::Failed => Ending::Failed,
+        }
     }
 
     async fn run(&mut self, mut machine: Redemption, mut action: Action) -> Outcome {

@@ -116,7 +116,7 @@ impl fmt::Display for Verdict {
 /// How many reservations are open.
 async fn pending(site: &Site) -> usize {
     let soon = Clock::Real.now() + SignedDuration::from_hours(1);
-    match site.ledger.pending(soon, 100_000).await {
+    match site.ledger.pending(soon, None, 100_000).await {
         Ok(pending) => pending.len(),
         Err(away) => panic!("the ledger is away although nothing fails any more: {away}"),
     }

@@ -1,16 +1,17 @@
 //! What is issued is recorded once, and found again.
 
-use duskgate::ledger::{Issue, Issued, Rename};
+use duskgate::ledger::{Issue, Issued, Rename, Usage};
 use serde_json::json;
 
 use super::on_every_store;
-use super::world::{World, at, issue, token};
+use super::world::{World, at, issue, reserve_fresh, token, usage};
 
 on_every_store!(
     what_was_issued_is_read_back_to_the_last_field,
     a_token_that_is_issued_again_is_recorded_once,
     a_name_is_unique_among_the_tokens_of_its_issuer,
     a_key_of_idempotency_gives_the_first_token_again,
+    what_nobody_received_is_withdrawn_and_what_somebody_has_is_not,
     a_renamed_token_keeps_everything_else,
 );
 
@@ -88,4 +89,38 @@ async fn a_renamed_token_keeps_everything_else(world: World) {
     assert_eq!(ledger.rename("a", &new).await.unwrap(), Rename::Done, "its own name is no other's");
     assert_eq!(ledger.get("a").await.unwrap(), Some(Issued { name: new.clone(), ..token("a") }));
     assert_eq!(ledger.rename("b", &new).await.unwrap(), Rename::Unknown);
+}
+
+async fn what_nobody_received_is_withdrawn_and_what_somebody_has_is_not(world: World) {
+    let ledger = world.open();
+    let under = |id: &str, key: u8| Issued { idempotency: Some(vec![key; 32]), ..token(id) };
+    for (id, key) in
+        [("nobody's", 1), ("asked for", 2), ("issued again", 3), ("reserved", 4), ("released", 5)]
+    {
+        assert_eq!(ledger.issue(&under(id, key)).await.unwrap(), Issue::Recorded);
+    }
+    assert!(ledger.by_idempotency(&[2; 32]).await.unwrap().is_some());
+    let again = ledger.issue(&under("other", 3)).await.unwrap();
+    assert!(matches!(again, Issue::Repeated(_)), "{again:?}");
+    reserve_fresh(&*ledger, "reserved", "user:ben", 1).await;
+    let round = reserve_fresh(&*ledger, "released", "user:ben", 1).await;
+    // Who looks for it meanwhile does not take its right to release from who has it.
+    assert!(ledger.by_idempotency(&[5; 32]).await.unwrap().is_some());
+    ledger.release("released", "user:ben", round).await.unwrap();
+    assert_eq!(usage(&*ledger, "released").await, Usage::Unused);
+    for (id, is_withdrawn) in [
+        ("nobody's", true),
+        ("nobody's", false),
+        ("asked for", false),
+        ("issued again", false),
+        ("reserved", false),
+        ("released", false),
+        ("missing", false),
+    ] {
+        assert_eq!(ledger.withdraw(id, at(2)).await.unwrap(), is_withdrawn, "{id}");
+    }
+    assert_eq!(ledger.get("nobody's").await.unwrap(), None);
+    assert_eq!(ledger.by_idempotency(&[1; 32]).await.unwrap(), None);
+    assert_eq!(ledger.issue(&under("new", 1)).await.unwrap(), Issue::Recorded);
+    reserve_fresh(&*ledger, "asked for", "user:eve", 3).await;
 }

@@ -115,7 +115,7 @@ async fn only_what_is_spent_and_old_is_pruned(world: World) {
     assert_eq!(ledger.prune(at(20)).await.unwrap(), 4);
     let left = ledger.list(&Filter::default()).await.unwrap().tokens;
     assert_eq!(ids(&left), ["unused", "restored", "reserved", "used later", "revoked and reserved"]);
-    assert_eq!(ids(&ledger.pending(at(99), 9).await.unwrap()), ["reserved", "revoked and reserved"]);
+    assert_eq!(ids(&ledger.pending(at(99), None, 9).await.unwrap()), ["reserved", "revoked and reserved"]);
     assert_eq!(ledger.prune(at(20)).await.unwrap(), 0);
     issue(&*ledger, "used").await;
 }

@@ -4,13 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use duskgate::ledger::{self, Away, Create, Filter, Issue, Location, Settings, Store};
+use duskgate::ledger::{self, Away, Commit, Create, Filter, Issue, Location, Settings, Store, Usage};
 use futures_util::future::join_all;
 use rustls::RootCertStore;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
-use super::world::{World, ids, issue, reserve_fresh, run, token, usage};
+use super::world::{World, at, ids, issue, issue_reserved, reserve_fresh, run, token, usage};
+use crate::support::cutter::Cutter;
 use crate::support::postgres::{self, PASSWORD, Server};
 
 /// A server that this test may stop.
@@ -176,5 +177,46 @@ fn a_server_behind_tls_must_show_a_certificate_that_is_trusted() {
         let said = doubting.check().await.unwrap_err().to_string();
         assert!(said.starts_with("the data base cannot be reached: "), "{said}");
         assert!(said.contains("invalid peer certificate"), "{said}");
+    });
+}
+
+/// What was done before a connection was lost is not told as undone, or as somebody else's doing.
+#[test]
+fn a_change_whose_answer_is_lost_is_told_as_what_it_was() {
+    run(async {
+        let world = World::postgres().await;
+        let (server, place) = server(&world);
+        let cutter = Cutter::start(server.address()).await;
+        let url =
+            server.url_by_port(place).replace(&server.address().to_string(), &cutter.address.to_string());
+        let Ok(Location::Postgres(server)) =
+            Location::parse(&format!("{url}&sslmode=disable"), Path::new(""))
+        else {
+            panic!("{url}")
+        };
+        let server = Box::new(server.with_password(&PASSWORD.to_owned().into()));
+        let settings = Settings { location: Location::Postgres(server), ..world.settings() };
+        let ledger = ledger::open(&settings, Create::Yes);
+        issue_reserved(&*ledger, "a", "user:ben", 1).await;
+        cutter.cut_at("user:ben");
+        assert_eq!(ledger.commit("a", "user:ben", at(2)).await.unwrap(), Commit::Done);
+        assert!(cutter.has_cut());
+        let used = Usage::Used { consumer: "user:ben".to_owned(), at: at(2) };
+        assert_eq!(usage(&*ledger, "a").await, used);
+        // What was done long before is still told so.
+        cutter.cut_at("user:ben");
+        assert_eq!(ledger.commit("a", "user:ben", at(3)).await.unwrap(), Commit::Before);
+        assert!(cutter.has_cut());
+
+        issue(&*ledger, "token to end").await;
+        cutter.cut_at("token to end");
+        assert!(ledger.delete("token to end", at(4)).await.unwrap());
+        assert!(cutter.has_cut());
+        cutter.cut_at("token to end");
+        assert!(!ledger.delete("token to end", at(5)).await.unwrap());
+        assert!(cutter.has_cut());
+        cutter.cut_at("issued once");
+        issue(&*ledger, "issued once").await;
+        assert!(cutter.has_cut());
     });
 }

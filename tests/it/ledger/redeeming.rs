@@ -1,6 +1,6 @@
 //! A token is used at most once, and a reservation belongs to its consumer until that is finished or given up.
 
-use duskgate::ledger::{Commit, Reserve, Usage};
+use duskgate::ledger::{Commit, Reached, Reserve, Usage};
 
 use super::on_every_store;
 use super::world::{World, at, ids, issue, issue_reserved, reserve_fresh, usage};
@@ -14,6 +14,7 @@ on_every_store!(
     what_is_revoked_cannot_be_reserved,
     a_reservation_outlives_revocation_and_deletion,
     what_is_pending_is_listed_from_the_oldest_on,
+    a_list_of_what_is_pending_goes_on_where_it_ended,
 );
 
 async fn a_reservation_belongs_to_its_consumer(world: World) {
@@ -123,11 +124,11 @@ async fn a_reservation_outlives_revocation_and_deletion(world: World) {
         assert_eq!(ledger.reserve(id, "user:eve", at(4)).await.unwrap(), Reserve::Unknown);
         assert!(ledger.adopt(id, "user:ben").await.unwrap());
     }
-    assert_eq!(ids(&ledger.pending(at(9), 9).await.unwrap()), ["committed", "released"]);
+    assert_eq!(ids(&ledger.pending(at(9), None, 9).await.unwrap()), ["committed", "released"]);
     assert_eq!(ledger.commit("committed", "user:ben", at(5)).await.unwrap(), Commit::Done);
     // Reserved, found reserved, adopted, in this order.
     ledger.release("released", "user:ben", 4).await.unwrap();
-    assert_eq!(ledger.pending(at(9), 9).await.unwrap(), []);
+    assert_eq!(ledger.pending(at(9), None, 9).await.unwrap(), []);
     for id in ["committed", "released"] {
         assert_eq!(ledger.reserve(id, "user:ben", at(6)).await.unwrap(), Reserve::Unknown);
     }
@@ -140,9 +141,30 @@ async fn what_is_pending_is_listed_from_the_oldest_on(world: World) {
     }
     issue(&*ledger, "unused").await;
     assert_eq!(ledger.commit("used", "user:ben", at(2)).await.unwrap(), Commit::Done);
-    assert_eq!(ids(&ledger.pending(at(9), 9).await.unwrap()), ["b", "c", "a"]);
-    assert_eq!(ids(&ledger.pending(at(9), 2).await.unwrap()), ["b", "c"]);
-    assert_eq!(ids(&ledger.pending(at(3), 9).await.unwrap()), ["b", "c"]);
+    assert_eq!(ids(&ledger.pending(at(9), None, 9).await.unwrap()), ["b", "c", "a"]);
+    assert_eq!(ids(&ledger.pending(at(9), None, 2).await.unwrap()), ["b", "c"]);
+    assert_eq!(ids(&ledger.pending(at(3), None, 9).await.unwrap()), ["b", "c"]);
     drop(ledger);
-    assert_eq!(ids(&world.open().pending(at(9), 9).await.unwrap()), ["b", "c", "a"]);
+    assert_eq!(ids(&world.open().pending(at(9), None, 9).await.unwrap()), ["b", "c", "a"]);
+}
+
+/// Some were reserved in the same moment.
+async fn a_list_of_what_is_pending_goes_on_where_it_ended(world: World) {
+    let ledger = world.open();
+    for (id, seconds) in [("d", 2), ("a", 1), ("e", 2), ("c", 2), ("b", 1)] {
+        issue_reserved(&*ledger, id, "user:ben", seconds).await;
+    }
+    let (mut reached, mut found) = (None, Vec::new());
+    loop {
+        let page = ledger.pending(at(9), reached.as_ref(), 2).await.unwrap();
+        let Some(last) = page.last() else { break };
+        reached = last.reached();
+        found.extend(page.into_iter().map(|issued| issued.id));
+    }
+    assert_eq!(found, ["a", "b", "c", "d", "e"]);
+    // What is finished meanwhile leaves no gap, and what is made behind it is found.
+    assert_eq!(ledger.commit("c", "user:ben", at(3)).await.unwrap(), Commit::Done);
+    issue_reserved(&*ledger, "f", "user:ben", 3).await;
+    let reached = Reached { since: at(2), id: "c".to_owned() };
+    assert_eq!(ids(&ledger.pending(at(9), Some(&reached), 9).await.unwrap()), ["d", "e", "f"]);
 }

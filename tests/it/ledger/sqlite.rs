@@ -3,14 +3,13 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use duskgate::ledger::{self, Away, Create, Location, Settings, Store};
+use duskgate::ledger::{self, Away, Create, Location, Settings, Usage};
 use futures_util::future::join_all;
 use tempfile::TempDir;
 
-use super::world::{World, at, issue, run, token};
+use super::world::{World, at, ids, issue, run, token, usage};
 
 fn file(world: &World) -> PathBuf {
     let Location::Sqlite(file) = world.settings().location else { panic!("a world of SQLite") };
@@ -128,16 +127,92 @@ fn to_look_at_a_ledger_creates_none() {
 }
 
 #[test]
-fn a_caller_that_goes_away_does_not_undo_its_change() {
+fn a_change_whose_caller_has_given_up_is_not_made_any_more() {
     run(async {
         let world = World::sqlite();
-        let ledger: Arc<dyn Store> = world.open();
-        let (a, b) = (token("a"), token("b"));
-        let mut abandoned = ledger.issue(&a);
-        assert!(futures_util::poll!(&mut abandoned).is_pending());
-        drop(abandoned);
-        ledger.issue(&b).await.unwrap();
-        assert_eq!(ledger.get("a").await.unwrap(), Some(a));
-        assert!(ledger.delete("b", at(1)).await.unwrap());
+        issue(&*world.open(), "first").await;
+        let settings = Settings { timeout: Duration::from_millis(50), ..world.settings() };
+        let impatient = ledger::open(&settings, Create::Yes);
+        let other = beside(&world);
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        for away in [
+            impatient.issue(&token("a")).await.err(),
+            impatient.reserve("first", "user:ben", at(1)).await.err(),
+        ] {
+            assert!(matches!(away, Some(Away::Slow)), "{away:?}");
+        }
+        other.execute_batch("ROLLBACK").unwrap();
+        // Dropped, it finishes what is to be done.
+        drop(impatient);
+        let ledger = world.open();
+        assert_eq!(ledger.get("a").await.unwrap(), None);
+        assert_eq!(usage(&*ledger, "first").await, Usage::Unused);
+    });
+}
+
+/// The ledger and what lies beside it, each under its name with this added.
+fn move_all(world: &World, from: &str, to: &str) {
+    for name in ["duskgate.db", "duskgate.db-wal", "duskgate.db-shm"] {
+        let name = |end: &str| file(world).with_file_name(format!("{name}{end}"));
+        if name(from).exists() {
+            fs::rename(name(from), name(to)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_file_that_was_taken_away_is_missed_and_nothing_is_written_into_it() {
+    run(async {
+        let world = World::sqlite();
+        let ledger = world.open();
+        issue(&*ledger, "a").await;
+        assert!(ledger.get("a").await.unwrap().is_some());
+        move_all(&world, "", ".away");
+        let gone = format!(
+            "the ledger's file is gone: {}: put it back, or restart to begin with an empty ledger",
+            file(&world).display()
+        );
+        for _ in 0..2 {
+            assert_eq!(ledger.issue(&token("b")).await.unwrap_err().to_string(), gone);
+            assert_eq!(ledger.get("a").await.unwrap_err().to_string(), gone);
+            assert_eq!(ledger.check().await.unwrap_err().to_string(), gone);
+        }
+        assert!(!file(&world).exists(), "an empty ledger is in the way");
+        move_all(&world, ".away", "");
+        ledger.check().await.unwrap();
+        assert_eq!(ledger.get("b").await.unwrap(), None);
+        issue(&*ledger, "b").await;
+        drop(ledger);
+        assert!(world.open().get("b").await.unwrap().is_some());
+    });
+}
+
+#[test]
+fn another_file_in_its_place_is_the_ledger_from_then_on_unless_the_log_is_of_the_one_before() {
+    run(async {
+        let world = World::sqlite();
+        let ledger = world.open();
+        issue(&*ledger, "in both").await;
+        let copy = file(&world).with_file_name("copy.db");
+        beside(&world).execute("VACUUM INTO ?1", [copy.to_str().unwrap()]).unwrap();
+        issue(&*ledger, "in the first").await;
+        assert!(ledger.get("in the first").await.unwrap().is_some());
+
+        fs::rename(&copy, file(&world)).unwrap();
+        for away in [ledger.check().await, ledger.issue(&token("b")).await.map(drop)] {
+            let away = away.unwrap_err();
+            assert!(matches!(away, Away::Mismatched(_)), "{away}");
+        }
+        for end in ["-wal", "-shm"] {
+            let name = |begin: &str| file(&world).with_file_name(format!("{begin}{end}"));
+            fs::rename(name("duskgate.db"), name("old")).unwrap();
+        }
+        assert!(ledger.get("in both").await.unwrap().is_some());
+        assert_eq!(ledger.get("in the first").await.unwrap(), None);
+        issue(&*ledger, "b").await;
+        ledger.check().await.unwrap();
+        drop(ledger);
+        let found = world.open().list(&Default::default()).await.unwrap().tokens;
+        assert_eq!(ids(&found), ["in both", "b"]);
     });
 }

@@ -265,3 +265,46 @@ async fn a_file_that_is_gone_is_a_new_ledger_which_knows_no_token() {
     let tokens = site.issue_some(1).await;
     site.can_redeem(&tokens).await;
 }
+
+#[tokio::test]
+async fn a_file_that_is_taken_away_under_a_running_program_is_missed_until_it_is_put_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("ledger.db");
+    let mut site = Site::new(Vec::new(), &file).await;
+    let mut tokens = site.issue_some(2).await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let names = ["ledger.db", "ledger.db-wal", "ledger.db-shm"];
+    for name in names {
+        fs::rename(directory.path().join(name), elsewhere.path().join(name)).unwrap();
+    }
+    site.cannot_write(&tokens).await;
+    site.program().logged(&["ERROR", "the ledger's file is gone: ", "/ledger.db: put it back"]);
+    assert!(!file.exists(), "an empty ledger is in the way");
+    for name in names {
+        fs::rename(elsewhere.path().join(name), directory.path().join(name)).unwrap();
+    }
+    wait_until("the ledger is there again", async || site.is_ready().await).await;
+    tokens.extend(site.issue_some(1).await);
+    // As it is on the disk, and nowhere else.
+    site.stop("KILL");
+    site.start();
+    site.can_redeem(&tokens).await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_deleted_under_a_running_program_can_be_put_back_from_a_copy() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("ledger.db");
+    let mut site = Site::new(Vec::new(), &file).await;
+    let tokens = site.issue_some(2).await;
+    site.stop("TERM");
+    let copy = fs::read(&file).unwrap();
+    site.start();
+    site.issue_some(1).await;
+    for name in ["ledger.db", "ledger.db-wal", "ledger.db-shm"] {
+        fs::remove_file(directory.path().join(name)).unwrap();
+    }
+    site.cannot_write(&tokens).await;
+    fs::write(&file, copy).unwrap();
+    site.can_redeem(&tokens).await;
+}

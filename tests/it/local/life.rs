@@ -1,6 +1,9 @@
 //! What is done with a token besides using it: looking at it, changing and ending it, and what the token API says of it.
 
+use duskgate::clock::Clock;
+use duskgate::ledger::{self, Create, Issue, Location};
 use duskgate::token::Caveat;
+use duskgate::token::keys::KeyRing;
 use serde_json::{Value, json};
 
 use super::{World, assert_error, id_of, read};
@@ -178,4 +181,38 @@ async fn the_token_api_says_the_same_of_our_tokens_as_onezone_of_its_own() {
     assert_error(&verify().await, 400, "tokenInvalid");
     old.stop().await;
     new.stop().await;
+}
+
+/// The ledger has it, and no key verifies it: it is none to everybody.
+#[tokio::test]
+async fn a_token_whose_key_is_gone_is_neither_shown_nor_changed_nor_ended() {
+    let world = World::new().await;
+    let token = world.issue("anna", &world.group_route()).await;
+    let id = id_of(&token);
+    let path = format!("/api/v3/onezone/tokens/named/{id}");
+    let file = world.directory.path().join("ledger.db");
+    let ledger = ledger::open(&ledger::Settings::at(Location::Sqlite(file)), Create::No);
+    // As one that another key has issued.
+    let mut issued = ledger.get(&id).await.unwrap().unwrap();
+    let keys = KeyRing::parse(&format!("{}\n", "7a".repeat(32))).unwrap();
+    issued.id = keys.mint_id(Clock::Real.now());
+    issued.name = "of a key that is gone".to_owned();
+    assert_eq!(ledger.issue(&issued).await.unwrap(), Issue::Recorded);
+    let gone = format!("/api/v3/onezone/tokens/named/{}", issued.id);
+    for (method, end, body) in [
+        ("GET", "", None),
+        ("GET", "/status", None),
+        ("PATCH", "", Some(json!({ "revoked": true }))),
+        ("DELETE", "", None),
+    ] {
+        for (path, is_there) in [(&gone, false), (&path, true)] {
+            let request =
+                Request::new(method, &format!("{path}{end}")).token(&world.fixture().user("anna").token);
+            let request = body.iter().fold(request, |request, body: &Value| request.json(body.clone()));
+            let response = ask(world.address(), &request).await;
+            assert_eq!(response.status == 404, !is_there, "{method} {path}{end}: {response:?}");
+        }
+    }
+    assert_eq!(ledger.get(&issued.id).await.unwrap(), Some(issued));
+    world.stop().await;
 }

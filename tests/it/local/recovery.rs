@@ -1,13 +1,18 @@
 //! Redemptions that end half-way: an answer of the backend's is lost, the program stops in between, the caller goes away.
 
+use std::path::Path;
 use std::time::Duration;
 
 use duskgate::clock::Clock;
 use duskgate::ledger::{self, Create, Location, Reserve, Usage};
+use duskgate::sandbox::{self, Settings};
 use serde_json::json;
 
 use super::{World, assert_error, id_of, start};
-use crate::support::http::{Connection, ask};
+use crate::support::cutter::Cutter;
+use crate::support::http::{Connection, Request, ask};
+use crate::support::postgres::{self, PASSWORD};
+use crate::support::proxy::{Proxy, Setup, local_tables_at};
 use crate::support::relay::Relay;
 
 fn ledger(world: &World) -> std::sync::Arc<dyn ledger::Store> {
@@ -122,4 +127,81 @@ async fn a_backend_that_cannot_be_reached_costs_no_use() {
     world.proxy = Some(start(&world.onezone.url, &world.onezone, world.directory.path()).await);
     assert_eq!(world.join("dan", &token).await.status, 201);
     world.stop().await;
+}
+
+/// More than are taken up in one go are bound for a group that is gone; then comes one that can be finished.
+#[tokio::test]
+async fn reservations_that_can_never_be_finished_hold_up_nobody() {
+    const DEAD: usize = 1100;
+    let mut world = World::new().await;
+    let token = world.issue("anna", &world.group_route()).await;
+    world.proxy.take().unwrap().stop().await;
+    let (id, dan) = (id_of(&token), format!("usr-{}", world.fixture().user("dan").id));
+    let connection = rusqlite::Connection::open(world.directory.path().join("ledger.db")).unwrap();
+    let sql = format!(
+        "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {DEAD})
+         INSERT INTO tokens (id, operation, invite_type, target, issuer, name, created_at, revoked, state, consumer, moment,
+             round)
+         SELECT 'dead ' || n, 'create_user_group_invite_token', 'userJoinGroup', 'gone', 'usr-anna', 'dead ' || n, 0, 0, 1,
+             '{dan}', n, 1 FROM numbers"
+    );
+    connection.execute_batch(&sql).unwrap();
+    drop(connection);
+    ledger(&world).reserve(&id, &dan, Clock::Real.now()).await.unwrap();
+
+    world.proxy = Some(start(&world.onezone.url, &world.onezone, world.directory.path()).await);
+    let finished = async {
+        loop {
+            let issued = ledger(&world).get(&id).await.unwrap().unwrap();
+            if matches!(issued.usage, Usage::Used { .. }) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    // All of the dead are asked for once before, on a machine that may be busy.
+    assert!(tokio::time::timeout(Duration::from_secs(300), finished).await.is_ok(), "it never has its turn");
+    assert!(world.is_member("dan").await);
+    // Nothing is lost or given away.
+    let left = ledger(&world).pending(Clock::Real.now(), None, 10_000).await.unwrap();
+    assert_eq!(left.len(), DEAD);
+    world.stop().await;
+}
+
+/// The data base has recorded a token when its answer is lost: the caller is told that it has none.
+#[tokio::test]
+async fn a_token_that_was_recorded_although_the_ledger_was_away_is_taken_out_again() {
+    let settings = Settings { legacy: false, token_api: false, ..Settings::default() };
+    let onezone = sandbox::start(settings).await.unwrap();
+    let server = postgres::shared();
+    let place = server.new_place().await;
+    let cutter = Cutter::start(server.address()).await;
+    let url = server.url_by_port(&place).replace(&server.address().to_string(), &cutter.address.to_string());
+    let url = format!("{}&sslmode=disable", url.replace("duskgate@", &format!("duskgate:{PASSWORD}@")));
+    let directory = tempfile::tempdir().unwrap();
+    let proxy = Proxy::with(Setup {
+        backend: &onezone.url,
+        service_token: Some(&onezone.fixture.user("keeper").token),
+        mode: "local",
+        more: &local_tables_at(&url, directory.path()),
+        ..Setup::default()
+    })
+    .await;
+    let group = &onezone.fixture.group("developers").id;
+    let request = Request::new("POST", &format!("/api/v3/onezone/groups/{group}/users/token"));
+    let request = request.token(&onezone.fixture.user("anna").token);
+    assert_eq!(ask(proxy.address, &request).await.status, 200);
+    let direct = Location::parse(&server.url(&place), Path::new("")).unwrap();
+    let direct = ledger::open(&ledger::Settings::at(direct), Create::No);
+    let count = async || direct.list(&Default::default()).await.unwrap().tokens.len();
+    assert_eq!(count().await, 1);
+
+    cutter.cut_and_close_at("create_user_group_invite_token");
+    assert_error(&ask(proxy.address, &request).await, 503, "ledgerUnavailable");
+    assert!(cutter.has_cut());
+    assert_eq!(count().await, 2, "the data base has it");
+    cutter.open();
+    wait_until("it is taken out", async || count().await == 1).await;
+    assert_eq!(ask(proxy.address, &request).await.status, 200);
+    proxy.stop().await;
 }

@@ -85,6 +85,11 @@ impl Server {
         format!("postgres://duskgate@127.0.0.1:{}/postgres?options=-csearch_path%3D{schema}", self.port)
     }
 
+    /// Where its port is.
+    pub fn address(&self) -> std::net::SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
+    }
+
     /// Makes a place for one ledger. It is a schema, which is made sooner than a data base.
     pub async fn new_place(&self) -> String {
         let name = format!("place{}", self.places.fetch_add(1, Ordering::Relaxed));

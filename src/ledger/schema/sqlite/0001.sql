@@ -1,5 +1,6 @@
 -- state: 0 unused, 1 reserved, 2 used; `consumer` and `moment` say by whom and when. All moments are microseconds.
--- round: grows whenever the token is reserved or its reservation is taken over.
+-- round: grows whenever the token is reserved or its reservation is taken over; and is no longer 0 once somebody has found
+-- the token by its key. What nobody has had to do with, and nobody received, is withdrawn by that.
 -- ended_at: when the token stopped being good (used, revoked or deleted), which is what pruning goes by.
 -- A deleted token stays for its reservation, if it has one, and until it is pruned; its name and its key are free.
 CREATE TABLE tokens (
