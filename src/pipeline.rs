@@ -25,7 +25,7 @@ use crate::route::{Call, Found};
 use crate::serve;
 use crate::serve::local::{self, Local, Task};
 use crate::serve::rewrite::TokenApi;
-use crate::upstream::{Failure, Upstream, hygiene};
+use crate::upstream::{Failure, Upstream, hygiene, on_behalf};
 
 /// Everything that a request needs, built from one checked configuration and never changed.
 pub struct Pipeline {
@@ -109,7 +109,15 @@ impl Pipeline {
     }
 
     /// Answers one request. Never fails: whatever goes wrong becomes a reply.
-    pub async fn handle(&self, mut request: Request<Body>, peer: &Peer) -> Response<Body> {
+    pub async fn handle(&self, request: Request<Body>, peer: &Peer) -> Response<Body> {
+        if self.upstream.settings().from_client {
+            // Boxed, so that nobody else's connection is larger for it.
+            return Box::pin(on_behalf(peer.address.ip(), self.answer(request, peer))).await;
+        }
+        self.answer(request, peer).await
+    }
+
+    async fn answer(&self, mut request: Request<Body>, peer: &Peer) -> Response<Body> {
         let begin = Instant::now();
         let place = match self.admission.try_enter() {
             Some(place) => place,

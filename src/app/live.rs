@@ -21,7 +21,7 @@ use crate::operation::Mode;
 use crate::pipeline::Pipeline;
 use crate::policy::{AfterSunset, Book};
 use crate::serve::local;
-use crate::upstream::Upstream;
+use crate::upstream::{Prepared, Upstream};
 
 /// How long it is believed whether a backend answers.
 const BELIEVED: Duration = Duration::from_secs(1);
@@ -119,10 +119,16 @@ impl Live {
         }
         let said = |failure: Failure| vec![failure.to_string()];
         let certificates = Loaded::read(&config.listeners).map_err(said)?;
-        let upstream = self.upstream_for(&config, &current).map_err(|unusable| vec![unusable])?;
+        let prepared = self.upstream_for(&config, &current).map_err(|unusable| vec![unusable])?;
         self.certificates
             .put_in_force(certificates, &config.listeners, &self.gate, &self.metrics)
             .map_err(said)?;
+        // From here on nothing fails.
+        let upstream = Arc::clone(self.pipeline.load().upstream());
+        let upstream = prepared.map_or(upstream.clone(), |prepared| Arc::new(upstream.replaced_by(prepared)));
+        if config.upstream.from_client != current.upstream.from_client {
+            tell_of_caveats(&config);
+        }
         warn_about(&config);
         let book = std::mem::take(&mut config.book);
         self.metrics.operations(watched(&book));
@@ -135,16 +141,15 @@ impl Live {
         Ok(())
     }
 
-    /// The upstream in force, where nothing about it has changed, with its pooled connections; else a new one.
-    fn upstream_for(&self, config: &Config, current: &Config) -> Result<Arc<Upstream>, String> {
+    /// What takes over from the upstream in force, unless nothing about it has changed.
+    fn upstream_for(&self, config: &Config, current: &Config) -> Result<Option<Prepared>, String> {
         if config.upstream == current.upstream {
-            let upstream = Arc::clone(self.pipeline.load().upstream());
             // The certificates may have changed behind the same name.
+            let upstream = Arc::clone(self.pipeline.load().upstream());
             upstream.take_up_changed_files().map_err(|unusable| unusable.to_string())?;
-            return Ok(upstream);
+            return Ok(None);
         }
-        let upstream = Upstream::new(config.upstream.clone(), Arc::clone(&self.metrics));
-        upstream.map(Arc::new).map_err(|unusable| unusable.to_string())
+        Prepared::of(config.upstream.clone()).map(Some).map_err(|unusable| unusable.to_string())
     }
 
     /// Takes up what has changed in the files of certificates. Reads files.
@@ -245,6 +250,13 @@ fn warn_about(config: &Config) {
 
 /// Says by whose address tokens are judged that are confined to networks.
 fn tell_of_caveats(config: &Config) {
+    if config.upstream.from_client {
+        tracing::info!(
+            "connections to the backend come from the client's own address, by which it judges tokens"
+        );
+        return;
+    }
+    tracing::info!("connections to the backend come from this host's own address");
     if config.upstream.check_ip_caveats {
         tracing::info!(
             "ip caveats of tokens in header fields are checked here, by the client's address; everything else about \

@@ -19,7 +19,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
@@ -207,7 +207,7 @@ pub async fn start_on(
     };
     let tasks = vec![
         tokio::spawn(async move { admin::serve(panel_socket, panel, handed_over).await }),
-        tokio::spawn(reap(Arc::clone(&live))),
+        tokio::spawn(tend(Arc::clone(&live))),
         tokio::spawn(look_at_files(Arc::clone(&live))),
         tokio::spawn(minding::mind(Arc::clone(&live))),
     ];
@@ -313,10 +313,15 @@ async fn reload_on(mut hangup: Signal, live: Arc<Live>) {
     }
 }
 
-async fn reap(live: Arc<Live>) {
+async fn tend(live: Arc<Live>) {
+    let mut reaped = Instant::now();
     loop {
-        tokio::time::sleep(REAPING).await;
-        live.pipeline().upstream().reap();
+        live.pipeline().upstream().tend();
+        if reaped.elapsed() >= REAPING {
+            live.pipeline().upstream().reap();
+            reaped = Instant::now();
+        }
+        tokio::time::sleep(upstream::TENDING).await;
     }
 }
 

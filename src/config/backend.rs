@@ -13,7 +13,7 @@ use secrecy::SecretString;
 
 use super::certificates;
 use super::section::{Placed, Section, quote};
-use crate::upstream::{Origin, Settings};
+use crate::upstream::{MOST_SERVERS, Origin, Settings};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -47,6 +47,10 @@ pub(super) fn read(section: &Section<'_>, directory: &Path, stall: Duration) -> 
             section.mistake(key, place, "is of no use: no server has the scheme https");
         }
     }
+    let health_path = section
+        .parse("health_path", "a path that begins with a slash", path, |path| quote(path))
+        .map(|path| path.value);
+    let source = [("own", false), ("client", true)];
     Settings {
         servers,
         ca_file: ca_file.map(|(file, _)| file),
@@ -57,10 +61,17 @@ pub(super) fn read(section: &Section<'_>, directory: &Path, stall: Duration) -> 
         response_timeout: section.duration("response_timeout", 60 * SECOND, MILLISECOND..=24 * HOUR),
         stall,
         service_token: service_token(section, directory),
-        health_path: section
-            .parse("health_path", "a path that begins with a slash", path, |path| quote(path))
-            .map(|path| path.value),
-        max_requests: max_requests(section),
+        health_path,
+        health_interval: section.duration("health_interval", 5 * SECOND, 100 * MILLISECOND..=HOUR),
+        health_timeout: section.duration("health_timeout", 2 * SECOND, MILLISECOND..=HOUR),
+        health_fall: small(section.count("health_fall", 3, 1..=100)),
+        health_rise: small(section.count("health_rise", 2, 1..=100)),
+        eject_after: small(section.count("eject_after", 3, 1..=1000)),
+        eject_most: section.duration("eject_most", 30 * SECOND, SECOND..=HOUR),
+        connections_per_server: section.optional_count("connections_per_server", 1..=1_000_000),
+        resolve_interval: section.duration("resolve_interval", 30 * SECOND, SECOND..=24 * HOUR),
+        from_client: section.choice("source", &source, false),
+        max_requests: small(section.count("max_requests", 29, 1..=1_000_000)),
         idle_timeout: section.duration("idle_timeout", 25 * SECOND, MILLISECOND..=24 * HOUR),
         name_cache: section.duration("name_cache", 60 * SECOND, Duration::ZERO..=24 * HOUR),
         check_ip_caveats: section.flag("check_ip_caveats", true).value,
@@ -80,6 +91,9 @@ fn servers(section: &Section<'_>) -> Vec<Origin> {
     };
     if servers.is_empty() && !section.mistaken("servers") {
         section.mistake("servers", &place, format!("expected at least one server, {expected}"));
+    }
+    if let Some(server) = servers.get(MOST_SERVERS) {
+        section.mistake("servers", &server.place, format!("expected at most {MOST_SERVERS} servers"));
     }
     for (index, server) in servers.iter().enumerate() {
         let earlier = &servers[..index];
@@ -129,9 +143,8 @@ fn path(text: &str) -> Result<String, String> {
     valid.then(|| text.to_owned()).ok_or_else(String::new)
 }
 
-fn max_requests(section: &Section<'_>) -> u32 {
-    let count = section.count("max_requests", 29, 1..=1_000_000);
-    u32::try_from(count).expect("this cannot fail because the range fits")
+fn small(count: usize) -> u32 {
+    u32::try_from(count).expect("this cannot fail because every range fits")
 }
 
 /// The pseudonym in `Via`, a token or a host (RFC 9110, section 7.6.3).

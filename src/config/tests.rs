@@ -103,7 +103,6 @@ fn unknown_keys_are_named_with_their_place_and_the_nearest_known_key() {
 #[test]
 fn a_feature_that_does_not_exist_yet_is_refused_by_name() {
     for (before, behind, key) in [
-        ("upstream.source = \"client\"", "", "1:10: upstream.source:"),
         ("[[brownout]]", "", "1:3: brownout:"),
         ("[[exemption]]", "", "1:3: exemption:"),
         ("", "warning = true", "6:1: deprecation.warning:"),
@@ -698,4 +697,30 @@ successor = ["/b/{other}"]
         })
         .collect();
     assert!(missing.is_empty(), "not said: {missing:?}\n{invalid}");
+}
+
+#[test]
+fn what_is_said_of_several_backends_is_read() {
+    let text = "[upstream]\nservers = [\"http://a\", \"http://b\"]\nhealth_path = \"/health\"\nhealth_interval = \"100ms\"\n\
+                health_timeout = \"1s\"\nhealth_fall = 1\nhealth_rise = 100\neject_after = 1000\neject_most = \"1h\"\n\
+                connections_per_server = 7\nresolve_interval = \"24h\"\nsource = \"client\"\n\
+                [deprecation]\ndeprecated_at = 2020-06-01T00:00:00Z\n";
+    let upstream = Config::read(Path::new("c.toml"), text, []).unwrap().upstream;
+    assert_eq!((upstream.health_fall, upstream.health_rise, upstream.eject_after), (1, 100, 1000));
+    assert_eq!((upstream.connections_per_server, upstream.from_client), (Some(7), true));
+    for (good, bad, said) in [
+        ("\"100ms\"", "\"99ms\"", "it can be 100ms to 60m"),
+        ("fall = 1\n", "fall = 0\n", "1 to 100"),
+        ("eject_most = \"1h\"", "eject_most = \"999ms\"", "it can be 1s to 60m"),
+        ("server = 7", "server = 0", "1 to 1000000"),
+        ("\"client\"", "\"proxy\"", "expected \"own\" or \"client\", found \"proxy\""),
+    ] {
+        let invalid = Config::read(Path::new("c.toml"), &text.replace(good, bad), []).unwrap_err();
+        let message = &invalid.mistakes[0].message;
+        assert!(invalid.mistakes.len() == 1 && message.contains(said), "{bad}: {message}");
+    }
+    let many: Vec<String> = (0..65).map(|number| format!("http://a{number}")).collect();
+    let text = text.replace("[\"http://a\", \"http://b\"]", &format!("{many:?}"));
+    let invalid = Config::read(Path::new("c.toml"), &text, []).unwrap_err();
+    assert_eq!(invalid.mistakes[0].message, "expected at most 64 servers");
 }

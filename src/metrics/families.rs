@@ -7,7 +7,7 @@ use prometheus::core::Collector as _;
 use prometheus::proto;
 
 use super::cells::{BOUNDS, Observed};
-use super::{Metrics, Rare, Route, ServerCells, method};
+use super::{Metrics, Rare, Route, method};
 use crate::operation::{Mode, Phase};
 
 /// Renders all metrics in the Prometheus text format.
@@ -91,13 +91,20 @@ fn upstream(metrics: &Metrics, families: &mut Vec<Family>) {
     );
     let mut errors = Family::counter("duskgate_upstream_errors_total", "Failures of the backend.");
     let mut up = Family::gauge("duskgate_upstream_up", "Whether the backend server can be reached.");
+    let mut connections =
+        Family::gauge("duskgate_upstream_connections", "Connections to the backend server that are open.");
+    let mut ejections = Family::counter(
+        "duskgate_upstream_ejections_total",
+        "Times that the backend server was left out for a while.",
+    );
     let counts = metrics.upstream_errors.snapshot();
     for server in super::lock(&metrics.current_servers).iter() {
-        let Some(ServerCells { text, seconds: cells, up: is_up }) = metrics.server_cells(*server) else {
-            continue;
-        };
-        seconds.observed(&[("server", text)], &Observed::sum(cells.all()));
-        up.add(&[("server", text)], is_up.load(Relaxed) as f64);
+        let Some(cells) = metrics.server_cells(*server) else { continue };
+        let text = &cells.text;
+        seconds.observed(&[("server", text)], &Observed::sum(cells.seconds.all()));
+        up.add(&[("server", text)], cells.up.load(Relaxed) as f64);
+        connections.add(&[("server", text)], cells.connections.load(Relaxed) as f64);
+        ejections.add(&[("server", text)], cells.ejections.load(Relaxed) as f64);
         for (index, kind) in counts.keys() {
             let known = *index == Rare::EVERYWHERE && !counts.contains_key(&(server.0, kind));
             if known || *index == server.0 {
@@ -106,7 +113,7 @@ fn upstream(metrics: &Metrics, families: &mut Vec<Family>) {
             }
         }
     }
-    families.extend([seconds, errors, up]);
+    families.extend([seconds, errors, up, connections, ejections]);
 }
 
 fn deprecated(metrics: &Metrics, now: Timestamp, families: &mut Vec<Family>) {

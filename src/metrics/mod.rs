@@ -199,6 +199,27 @@ impl Metrics {
         self.upstream_errors.add(server.0, kind, 1);
     }
 
+    /// A connection to a backend server was opened, or is being opened.
+    pub fn upstream_connection_opened(&self, server: Server) {
+        if let Some(cells) = self.server_cells(server) {
+            cells.connections.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// It was closed.
+    pub fn upstream_connection_closed(&self, server: Server) {
+        if let Some(cells) = self.server_cells(server) {
+            cells.connections.fetch_sub(1, Relaxed);
+        }
+    }
+
+    /// A backend server is left out for a while.
+    pub fn upstream_ejected(&self, server: Server) {
+        if let Some(cells) = self.server_cells(server) {
+            cells.ejections.fetch_add(1, Relaxed);
+        }
+    }
+
     /// Whether a backend server can be reached. Until this is first said, it counts as up.
     pub fn upstream_up(&self, server: Server, up: bool) {
         if let Some(cells) = self.server_cells(server) {
@@ -288,11 +309,19 @@ struct ServerCells {
     text: String,
     seconds: Sharded<Histogram>,
     up: AtomicU64,
+    connections: AtomicI64,
+    ejections: AtomicU64,
 }
 
 impl ServerCells {
     fn new(text: &str) -> Self {
-        ServerCells { text: text.to_owned(), seconds: Sharded::new(), up: AtomicU64::new(1) }
+        ServerCells {
+            text: text.to_owned(),
+            seconds: Sharded::new(),
+            up: AtomicU64::new(1),
+            connections: AtomicI64::new(0),
+            ejections: AtomicU64::new(0),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! One connection to the backend, plain or TLS.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -14,8 +14,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::pool::Server;
-use super::{Failure, Origin, Settings};
+use super::lease::Lease;
+use super::resolve::Address;
+use super::server::{Server, milliseconds};
+use super::{Failure, Settings, dial};
 use crate::timer::{self, Deadline};
 
 /// A connection, and what must be known of its past.
@@ -28,27 +30,30 @@ pub(super) struct Connection {
     pub requests: u32,
     /// When it was last put back, in [`timer::now`]'s milliseconds.
     pub idle_since: u64,
+    /// The client whose address it comes from; nothing where that is our own.
+    pub from: Option<IpAddr>,
     /// Which of the server's TLS set-ups it was made under.
     pub generation: u64,
-    server: Arc<Server>,
+    pub lease: Lease,
 }
 
 impl Connection {
-    pub fn new(stream: Stream, server: Arc<Server>, generation: u64) -> Box<Self> {
+    pub fn new(stream: Stream, lease: Lease, from: Option<IpAddr>, generation: u64) -> Box<Self> {
         Box::new(Connection {
             stream,
             buffer: BytesMut::new(),
             deadline: Deadline::never(),
             requests: 0,
             idle_since: timer::now(),
+            from,
             generation,
-            server,
+            lease,
         })
     }
 
     /// The server at the other end.
     pub fn server(&self) -> &Arc<Server> {
-        &self.server
+        self.lease.server()
     }
 
     /// Whether the other end has said nothing since: an end of the connection, or an answer that nobody asked for,
@@ -60,18 +65,19 @@ impl Connection {
     }
 }
 
-/// Opens a connection to `origin`, with TLS where it wants that, within the time that `settings` give.
+/// Opens a connection to `server`, with TLS where it wants that, within the time that `settings` give.
 pub(super) async fn open(
-    origin: &Origin,
+    server: &Server,
     tls: Option<&Arc<ClientConfig>>,
     settings: &Settings,
+    from: Option<IpAddr>,
 ) -> Result<Stream, Failure> {
     tokio::time::timeout(settings.connect_timeout, async {
-        let stream = dial(origin).await.map_err(Failure::Connect)?;
+        let stream = reach(server, settings, from).await?;
         // A failure costs latency only.
         let _ = stream.set_nodelay(true);
-        let Some(tls) = tls.filter(|_| origin.https) else { return Ok(Stream::Plain(stream)) };
-        let name = settings.server_name.as_deref().unwrap_or(&origin.host);
+        let Some(tls) = tls.filter(|_| server.origin.https) else { return Ok(Stream::Plain(stream)) };
+        let name = settings.server_name.as_deref().unwrap_or(&server.origin.host);
         let name = ServerName::try_from(name.to_owned())
             .map_err(|error| Failure::Handshake(io::Error::new(io::ErrorKind::InvalidInput, error)))?;
         let stream =
@@ -79,14 +85,41 @@ pub(super) async fn open(
         Ok(Stream::Tls(Box::new(stream)))
     })
     .await
-    .unwrap_or(Err(Failure::ConnectTimeout))
+    .unwrap_or_else(|_| {
+        // The name may have moved.
+        server.addresses.refresh();
+        Err(Failure::ConnectTimeout)
+    })
 }
 
-async fn dial(origin: &Origin) -> io::Result<TcpStream> {
-    if let Ok(address) = origin.host.parse::<IpAddr>() {
-        return TcpStream::connect(SocketAddr::new(address, origin.port)).await;
+async fn reach(server: &Server, settings: &Settings, from: Option<IpAddr>) -> Result<TcpStream, Failure> {
+    let interval = milliseconds(settings.resolve_interval);
+    let known = server.addresses.get(interval).await.map_err(Failure::Connect)?;
+    let error = match dial::dial(&of_family(known.clone(), from)?, from).await {
+        Ok(stream) => return Ok(stream),
+        Err(error) => error,
+    };
+    if dial::is_ours(&error) {
+        return Err(Failure::Connect(error));
     }
-    TcpStream::connect((origin.host.as_str(), origin.port)).await
+    // The name may have moved.
+    let others = of_family(server.addresses.others(&known).await, from).unwrap_or_default();
+    if others.is_empty() {
+        Err(Failure::Connect(error))
+    } else {
+        dial::dial(&others, from).await.map_err(Failure::Connect)
+    }
+}
+
+/// Those that a connection from this client's address can go to.
+fn of_family(mut addresses: Vec<Arc<Address>>, from: Option<IpAddr>) -> Result<Vec<Arc<Address>>, Failure> {
+    let Some(client) = from else { return Ok(addresses) };
+    addresses.retain(|address| address.at.is_ipv6() == client.is_ipv6());
+    if addresses.is_empty() {
+        Err(Failure::Family { client_is_ipv6: client.is_ipv6() })
+    } else {
+        Ok(addresses)
+    }
 }
 
 /// The bytes of a connection.

@@ -14,7 +14,8 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
 use tokio::io::AsyncWrite;
 
-use super::connect::{Connection, Stream};
+use super::connect::Connection;
+use super::lease::Leased;
 use super::{Failure, Settings, hygiene};
 use crate::body::{Body, Broken};
 use crate::http1::{Decoded, Decoder, Framing, Interim, Outgoing, ResponseHead, Tunnel, framing, head};
@@ -37,6 +38,8 @@ pub(super) struct Exchange {
     is_deaf: bool,
     /// The connection carried a request before.
     is_reused: bool,
+    /// A byte of the request was written.
+    is_begun: bool,
     /// A byte of the answer was read.
     is_answered: bool,
     keep: bool,
@@ -45,6 +48,18 @@ pub(super) struct Exchange {
     waiting: Waiting,
     response_timeout: Duration,
     stall: Duration,
+}
+
+/// A request of which no byte was written. What was taken of its body lies in `out`.
+pub(super) struct Unsent {
+    out: Outgoing,
+    body: Body,
+}
+
+impl Unsent {
+    pub fn new(head: BytesMut, framing: Framing, body: Body) -> Self {
+        Unsent { out: Outgoing::new(head, framing), body }
+    }
 }
 
 /// What the deadline is set for.
@@ -57,22 +72,17 @@ enum Waiting {
 }
 
 impl Exchange {
-    pub fn new(
-        mut connection: Box<Connection>,
-        head: BytesMut,
-        framing: Framing,
-        body: Body,
-        settings: &Settings,
-    ) -> Self {
+    pub fn new(mut connection: Box<Connection>, unsent: Unsent, settings: &Settings) -> Self {
         let is_reused = connection.requests > 0;
         connection.requests += 1;
         Exchange {
             connection: Some(connection),
-            out: Outgoing::new(head, framing),
-            body,
+            out: unsent.out,
+            body: unsent.body,
             is_sent: false,
             is_deaf: false,
             is_reused,
+            is_begun: false,
             is_answered: false,
             keep: true,
             decoder: Decoder::Done,
@@ -118,6 +128,11 @@ impl Exchange {
         }
     }
 
+    /// The request, if it was not begun, to be sent on another connection.
+    pub fn unsent(self) -> Option<Unsent> {
+        (!self.is_begun && !self.is_answered).then_some(Unsent { out: self.out, body: self.body })
+    }
+
     /// The response, with the rest of the exchange as its body.
     pub fn respond(self, head: ResponseHead) -> Response<Body> {
         let mut response = Response::new(Body::None);
@@ -140,12 +155,10 @@ impl Exchange {
             response.headers_mut().insert(http::header::UPGRADE, upgrade);
         }
         if let Some(connection) = self.connection.take() {
-            let Connection { stream, buffer, .. } = *connection;
-            let stream: Box<dyn crate::http1::Stream> = match stream {
-                Stream::Plain(stream) => Box::new(stream),
-                Stream::Tls(stream) => stream,
-            };
-            response.extensions_mut().insert(Tunnel::new(stream, buffer.freeze()));
+            let Connection { stream, lease, buffer, .. } = *connection;
+            response
+                .extensions_mut()
+                .insert(Tunnel::new(Box::new(Leased::new(stream, lease)), buffer.freeze()));
         }
     }
 
@@ -271,6 +284,7 @@ impl Exchange {
             match ready!(written)? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 written => {
+                    self.is_begun = true;
                     self.out.advance(written);
                     if self.waiting == Waiting::ToSend {
                         self.waiting = Waiting::Nothing;
@@ -334,7 +348,7 @@ impl Exchange {
         if let Some(connection) = self.connection.take() {
             let server = connection.server();
             tracing::warn!("the answer of {} broke off: {broken}", server.origin);
-            server.failed(Failure::kind_of(&broken));
+            server.broke_off(Failure::kind_of(&broken));
         }
         Poll::Ready(Some(Err(broken)))
     }

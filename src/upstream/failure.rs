@@ -17,6 +17,18 @@ pub enum Failure {
     /// The TLS handshake failed, over the certificate perhaps; nothing was sent.
     #[error("the TLS handshake failed: {0}")]
     Handshake(#[source] io::Error),
+    /// Every server has as many connections as it may have; nothing was sent.
+    #[error("every connection that upstream.connections_per_server allows is taken")]
+    Full,
+    /// A connection from the client's own address needs an address of its family; nothing was sent.
+    #[error(
+        "upstream.source = \"client\": the client has an {} address, the server has none",
+        if *client_is_ipv6 { "IPv6" } else { "IPv4" }
+    )]
+    Family {
+        /// Which it is.
+        client_is_ipv6: bool,
+    },
     /// No server is configured.
     #[error("no server")]
     NoServer,
@@ -46,14 +58,19 @@ fn because(source: Option<&io::Error>) -> String {
 }
 
 /// The words for failures in metrics.
-pub const KINDS: [&str; 5] = ["connect", "tls", "closed", "malformed", "timeout"];
+pub const KINDS: [&str; 7] = ["connect", "tls", "closed", "malformed", "timeout", "full", "health"];
 
 impl Failure {
     /// Whether the backend provably did not see the request.
     pub fn had_no_effect(&self) -> bool {
         matches!(
             self,
-            Failure::Connect(_) | Failure::ConnectTimeout | Failure::Handshake(_) | Failure::NoServer
+            Failure::Connect(_)
+                | Failure::ConnectTimeout
+                | Failure::Handshake(_)
+                | Failure::Full
+                | Failure::Family { .. }
+                | Failure::NoServer
         )
     }
 
@@ -77,7 +94,10 @@ impl Failure {
     /// The word in metrics.
     pub fn kind(&self) -> &'static str {
         match self {
-            Failure::Connect(_) | Failure::ConnectTimeout | Failure::NoServer => "connect",
+            Failure::Connect(_) | Failure::ConnectTimeout | Failure::Family { .. } | Failure::NoServer => {
+                "connect"
+            }
+            Failure::Full => "full",
             Failure::Handshake(_) => "tls",
             Failure::Closed { .. } | Failure::Client(_) => "closed",
             Failure::Malformed(_) => "malformed",
@@ -132,9 +152,11 @@ fn is_about_certificates(error: &io::Error) -> bool {
 impl From<&Failure> for reply::Failure {
     fn from(failure: &Failure) -> Self {
         match failure {
-            Failure::Connect(_) | Failure::ConnectTimeout | Failure::NoServer => {
-                reply::Failure::BackendUnreachable
-            }
+            Failure::Connect(_)
+            | Failure::ConnectTimeout
+            | Failure::Full
+            | Failure::Family { .. }
+            | Failure::NoServer => reply::Failure::BackendUnreachable,
             Failure::Handshake(_) | Failure::Closed { .. } | Failure::Malformed(_) | Failure::Client(_) => {
                 reply::Failure::BadGateway { cause: None }
             }

@@ -9,34 +9,48 @@
 //! Sending again (RFC 9110 section 9.2.2): a connection that lay in the pool may die under a request. GET, HEAD,
 //! OPTIONS and TRACE without a streamed body are sent once more, on a fresh connection, if a reused one dies before the
 //! first byte of the answer. Nothing proves that a pooled connection is still alive at the other end, so every other
-//! request goes on a fresh connection, and is never sent twice.
+//! request goes on a fresh connection, and is never sent twice. Another server is tried only while no byte of the request
+//! was written to any.
+//!
+//! Which server: `choice` says it, by what `lease` counts and by where each stands (`standing`). With one server there
+//! is no choice, and it is asked whatever is thought of it.
 
+mod behalf;
+mod choice;
 mod connect;
+mod dial;
 mod exchange;
 mod failure;
 pub mod hygiene;
+mod lease;
 mod pool;
+mod resolve;
+mod sending;
+mod server;
 mod settings;
+mod standing;
+mod tending;
 mod tls;
 
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING, UPGRADE};
-use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Body as _;
 
 use crate::body::Body;
-use crate::http1::{Framing, Interim, write};
+use crate::http1::{Framing, Interim};
 use crate::metrics::Metrics;
-use connect::Connection;
-use exchange::Exchange;
+pub use behalf::{kept, on_behalf};
+pub use choice::MOST as MOST_SERVERS;
 pub use failure::{Failure, KINDS};
-use pool::Server;
+use lease::Vacancy;
+use sending::{Message, may_be_sent_again};
+use server::Server;
 pub use settings::{Origin, Settings};
+pub use tending::TENDING;
 pub use tls::Unusable;
 
 /// The largest answer that [`Upstream::call`] takes, in bytes.
@@ -48,15 +62,15 @@ pub struct Upstream {
     service_token: Option<HeaderValue>,
     servers: Vec<Arc<Server>>,
     files: tls::Files,
-    next: AtomicUsize,
+    vacancy: Arc<Vacancy>,
     metrics: Arc<Metrics>,
 }
 
-/// A request as it is sent, perhaps twice; its body comes with each time.
-struct Message<'a> {
-    parts: &'a Parts,
-    framing: Framing,
-    interim: &'a Interim,
+/// Settings, and all that can fail about them done.
+pub struct Prepared {
+    settings: Settings,
+    files: tls::Files,
+    tls: Option<Arc<rustls::ClientConfig>>,
 }
 
 /// A whole answer.
@@ -75,19 +89,44 @@ impl Upstream {
     ///
     /// # Errors
     ///
-    /// [`Unusable`]: the certificates cannot be read.
+    /// [`Unusable`]: the certificates cannot be read, or connections may not come from the client's address.
     pub fn new(settings: Settings, metrics: Arc<Metrics>) -> Result<Self, Unusable> {
-        // Looked at first: what changes from now on is a change.
-        let files = tls::Files::of(&settings);
-        let tls = tls::client(&settings)?;
+        let prepared = Prepared::of(settings)?;
+        Ok(Upstream::with(prepared, metrics, Arc::new(Vacancy::default()), None))
+    }
+
+    /// The backend of other settings, which takes over from this one. Servers that stay keep their connections and what
+    /// is known of them; of those that go, what is in flight ends and nothing is kept.
+    pub fn replaced_by(&self, prepared: Prepared) -> Self {
+        Upstream::with(prepared, Arc::clone(&self.metrics), Arc::clone(&self.vacancy), Some(self))
+    }
+
+    fn with(
+        Prepared { settings, files, tls }: Prepared,
+        metrics: Arc<Metrics>,
+        vacancy: Arc<Vacancy>,
+        before: Option<&Upstream>,
+    ) -> Self {
         let names: Vec<String> = settings.servers.iter().map(Origin::to_string).collect();
         let handles = metrics.servers(&names);
+        let is_same_tls = before
+            .is_some_and(|before| before.settings.has_tls_of(&settings) && !before.files.have_changed());
+        let known = before.map_or(&[][..], |before| &before.servers);
         let servers = settings.servers.iter().zip(handles).map(|(origin, handle)| {
-            Arc::new(Server::new(origin.clone(), tls.clone(), &settings, handle, Arc::clone(&metrics)))
+            let tls = tls.clone().filter(|_| origin.https);
+            match known.iter().find(|server| server.origin == *origin) {
+                Some(server) => {
+                    server.adopt(&settings, tls, is_same_tls || !origin.https);
+                    Arc::clone(server)
+                }
+                None => Server::new(origin.clone(), tls, &settings, (handle, &metrics), Arc::clone(&vacancy)),
+            }
         });
+        let servers: Vec<Arc<Server>> = servers.collect();
+        let is_gone = |server: &&Arc<Server>| servers.iter().all(|stays| !Arc::ptr_eq(stays, server));
+        known.iter().filter(is_gone).for_each(|server| server.retire());
         let service_token = settings.service_token_value();
-        let servers = servers.collect();
-        Ok(Upstream { servers, files, next: AtomicUsize::new(0), service_token, settings, metrics })
+        Upstream { servers, files, service_token, settings, vacancy, metrics }
     }
 
     /// What it was made from.
@@ -106,7 +145,8 @@ impl Upstream {
             return Ok(false);
         }
         let tls = tls::client(&self.settings)?;
-        self.servers.iter().for_each(|server| server.set_tls(tls.clone()));
+        let over_tls = self.servers.iter().filter(|server| server.origin.https);
+        over_tls.for_each(|server| server.set_tls(tls.clone()));
         Ok(true)
     }
 
@@ -132,21 +172,19 @@ impl Upstream {
             (_, Some(length)) => Framing::Length(length),
             (_, None) => Framing::Chunked,
         };
-        let message = Message { parts: &parts, framing, interim };
-
+        let from = if self.settings.from_client { behalf::client() } else { None };
+        let message = Message { parts: &parts, framing, interim, from };
+        let mut first = self.first_choice(from);
         if may_be_sent_again(&parts.method, &body)
-            && let Some(connection) = self.pooled()
+            && let Some(connection) = first.and_then(|server| self.pooled(server, from))
         {
-            let server = Arc::clone(connection.server());
-            match self.exchange(connection, &message, again(&body)).await {
-                Err(failure) if failure.is_stale() => {
-                    tracing::debug!("a pooled connection to {} had died, sending again", server.origin);
-                }
+            match self.try_pooled(connection, &message, &body).await {
+                Err(failure) if failure.is_stale() => first = None,
                 outcome => return outcome,
             }
         }
-        let connection = self.connect().await?;
-        self.exchange(connection, &message, body).await
+        // Boxed: rarer, and its future is much larger than that of a pooled connection.
+        Box::pin(self.send_afresh(&message, body, first)).await
     }
 
     /// Sends a request and reads the whole answer, of at most [`LARGEST_ANSWER`] bytes.
@@ -159,108 +197,35 @@ impl Upstream {
         let body = body.collect(LARGEST_ANSWER).await.map_err(Failure::answer)?;
         Ok(Answer { status: parts.status, headers: parts.headers, body })
     }
+}
 
-    /// Whether any server answers now: on the health path, where one is configured, else by accepting a connection.
-    pub async fn answers(&self) -> bool {
-        for server in &self.servers {
-            let answers = match (&self.settings.health_path, server.connect(&self.settings).await) {
-                (_, Err(_)) => false,
-                (None, Ok(_)) => true,
-                (Some(path), Ok(connection)) => self.is_healthy(connection, path).await,
-            };
-            self.metrics.upstream_up(server.handle, answers);
-            if answers {
-                return true;
-            }
+impl Prepared {
+    /// Reads the certificates that `settings` name, and sees whether the system allows what they want.
+    ///
+    /// # Errors
+    ///
+    /// [`Unusable`]: the certificates cannot be read, or connections may not come from the client's address.
+    pub fn of(settings: Settings) -> Result<Self, Unusable> {
+        // Looked at first: what changes from now on is a change.
+        let files = tls::Files::of(&settings);
+        let tls = tls::client(&settings)?;
+        if settings.from_client {
+            may_be_transparent()?;
         }
-        false
-    }
-
-    /// Drops the pooled connections that have idled long enough.
-    pub fn reap(&self) {
-        self.servers.iter().for_each(|server| server.reap());
-    }
-
-    async fn is_healthy(&self, connection: Box<Connection>, path: &str) -> bool {
-        let host = connection.server().origin.authority();
-        let Ok(request) = Request::get(path).header(HOST, host).body(()) else { return false };
-        let interim = Interim::unwanted();
-        let message = Message { parts: &request.into_parts().0, framing: Framing::None, interim: &interim };
-        let answer = self.exchange(connection, &message, Body::None).await;
-        answer.is_ok_and(|response| response.status().is_success())
-    }
-
-    /// A pooled connection, to the server whose turn it is.
-    fn pooled(&self) -> Option<Box<Connection>> {
-        self.in_turn().find_map(|server| server.take())
-    }
-
-    /// A fresh connection, to the first server that accepts one.
-    async fn connect(&self) -> Result<Box<Connection>, Failure> {
-        let mut failure = None;
-        // All at once: one that fails now becomes a suspect, and would have another turn among them.
-        let servers: Vec<&Arc<Server>> = self.in_turn().collect();
-        for server in servers {
-            match server.connect(&self.settings).await {
-                Ok(connection) => {
-                    self.metrics.upstream_up(server.handle, true);
-                    return Ok(connection);
-                }
-                Err(error) => {
-                    tracing::warn!("no connection to {}: {error}", server.origin);
-                    server.failed(error.kind());
-                    self.metrics.upstream_up(server.handle, false);
-                    failure = Some(error);
-                }
-            }
-        }
-        Err(failure.unwrap_or(Failure::NoServer))
-    }
-
-    /// The servers, beginning with another one each time; those that failed lately come last.
-    fn in_turn(&self) -> impl Iterator<Item = &Arc<Server>> {
-        let count = self.servers.len();
-        let first = if count > 1 { self.next.fetch_add(1, Ordering::Relaxed) % count } else { 0 };
-        let turn = move || (0..count).map(move |step| &self.servers[(first + step) % count]);
-        turn().filter(|server| !server.is_suspect()).chain(turn().filter(|server| server.is_suspect()))
-    }
-
-    async fn exchange(
-        &self,
-        connection: Box<Connection>,
-        message: &Message<'_>,
-        body: Body,
-    ) -> Result<Response<Body>, Failure> {
-        let Message { parts, framing, interim } = message;
-        let server = Arc::clone(connection.server());
-        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-        let mut head = BytesMut::new();
-        write::request(&mut head, &parts.method, target, &parts.headers, *framing);
-        let may_switch = parts.headers.contains_key(UPGRADE);
-        let begin = Instant::now();
-        let mut exchange = Exchange::new(connection, head, *framing, body, &self.settings);
-        let outcome = exchange.head(&parts.method, may_switch, interim).await;
-        match &outcome {
-            Ok(_) => self.metrics.upstream_request(server.handle, begin.elapsed().as_secs_f64()),
-            Err(failure) if failure.is_stale() || failure.is_the_clients() => {}
-            Err(failure) => {
-                tracing::warn!("no answer from {}: {failure}", server.origin);
-                server.failed(failure.kind());
-            }
-        }
-        Ok(exchange.respond(outcome?))
+        Ok(Prepared { settings, files, tls })
     }
 }
 
-fn may_be_sent_again(method: &Method, body: &Body) -> bool {
-    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE)
-        && !matches!(body, Body::Stream(_))
-}
-
-/// The same body once more; only of bodies that are at hand.
-fn again(body: &Body) -> Body {
-    match body {
-        Body::Full(bytes) => Body::Full(bytes.clone()),
-        Body::None | Body::Stream(_) => Body::None,
+/// Whether connections may come from addresses that are not ours, of either family that the system has.
+fn may_be_transparent() -> Result<(), Unusable> {
+    let unspecified =
+        [SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))];
+    let mut outcome = Ok(());
+    for like in unspecified {
+        match dial::transparent(like) {
+            Ok(_) => return Ok(()),
+            Err(error) => outcome = Err(Unusable::NotTransparent(error)),
+        }
     }
+    outcome
 }

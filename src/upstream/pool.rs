@@ -1,142 +1,135 @@
-//! Idle connections to one server, last in first out and a stack for each thread: a connection is used by the thread
-//! that opened it, so nothing is shared, and the lock is never waited for.
+//! Idle connections to one server, last in first out and a shelf for each thread: a connection is used by the thread
+//! that opened it, so nothing is shared, and the lock is never waited for. Connections that come from a client's own
+//! address serve that client only.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use arc_swap::ArcSwapOption;
-use rustls::ClientConfig;
-
-use super::connect::{self, Connection};
-use super::{Failure, Origin, Settings};
-use crate::metrics::{self, Metrics};
+use super::connect::Connection;
 use crate::{thread, timer};
 
-/// How many stacks there are; threads beyond that share one.
-const STACKS: usize = 64;
-/// How many idle connections a stack keeps.
+/// How many shelves there are; threads beyond that share one.
+const SHELVES: usize = 64;
+/// How many idle connections from our own address a shelf keeps.
 const DEPTH: usize = 256;
-/// How long a server that refused a connection is asked last, in milliseconds.
-const SUSPICION: u64 = 1_000;
+/// How many from clients' addresses, of all clients together.
+const CLIENTS: usize = 1024;
 
 /// A connection is moved in and out for each request: a pointer is cheaper than the whole of it.
 type Stack = Vec<Box<Connection>>;
 
-/// One server of the backend.
-pub(super) struct Server {
-    pub origin: Origin,
-    pub handle: metrics::Server,
-    metrics: Arc<Metrics>,
-    tls: ArcSwapOption<ClientConfig>,
-    /// How often `tls` has changed: a connection of an earlier one is not used again.
-    generation: AtomicU64,
-    max_requests: u32,
-    idle_timeout: u64,
-    stacks: [Mutex<Stack>; STACKS],
-    suspect_until: AtomicU64,
+/// The idle connections of all threads.
+pub(super) struct Pool([Mutex<Shelf>; SHELVES]);
+
+#[derive(Default)]
+struct Shelf {
+    own: Stack,
+    of_clients: HashMap<IpAddr, Stack>,
+    /// How many connections there are in `of_clients`.
+    count: usize,
 }
 
-impl Server {
-    pub fn new(
-        origin: Origin,
-        tls: Option<Arc<ClientConfig>>,
-        settings: &Settings,
-        handle: metrics::Server,
-        metrics: Arc<Metrics>,
-    ) -> Self {
-        Server {
-            origin,
-            handle,
-            metrics,
-            tls: ArcSwapOption::from(tls),
-            generation: AtomicU64::new(0),
-            max_requests: settings.max_requests,
-            idle_timeout: milliseconds(settings.idle_timeout),
-            stacks: [const { Mutex::new(Vec::new()) }; STACKS],
-            suspect_until: AtomicU64::new(0),
-        }
+impl Pool {
+    pub fn new() -> Self {
+        Pool(std::array::from_fn(|_| Mutex::default()))
     }
 
-    /// A fresh connection.
-    pub async fn connect(self: &Arc<Self>, settings: &Settings) -> Result<Box<Connection>, Failure> {
-        let (tls, generation) = (self.tls.load_full(), self.generation.load(Ordering::SeqCst));
-        match connect::open(&self.origin, tls.as_ref(), settings).await {
-            Ok(stream) => {
-                self.suspect_until.store(0, Ordering::Relaxed);
-                Ok(Connection::new(stream, Arc::clone(self), generation))
-            }
-            Err(failure) => {
-                self.suspect_until.store(timer::now() + SUSPICION, Ordering::Relaxed);
-                Err(failure)
-            }
-        }
-    }
-
-    /// Connections that were made under another TLS are not used again.
-    pub fn set_tls(&self, tls: Option<Arc<ClientConfig>>) {
-        self.tls.store(tls);
-        self.generation.fetch_add(1, Ordering::SeqCst);
-        for stack in &self.stacks {
-            stack.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        }
-    }
-
-    /// Whether it refused a connection just now.
-    pub fn is_suspect(&self) -> bool {
-        self.suspect_until.load(Ordering::Relaxed) > timer::now()
-    }
-
-    /// Counts a failure of this server.
-    pub fn failed(&self, kind: &'static str) {
-        self.metrics.upstream_error(self.handle, kind);
-    }
-
-    /// The connection of this thread that was used last, if it still seems alive.
-    pub fn take(&self) -> Option<Box<Connection>> {
+    /// The connection of this thread, from this client's address if it says so, that was used last and is still good.
+    pub fn take(&self, from: Option<IpAddr>, idle_timeout: u64) -> Option<Box<Connection>> {
         let now = timer::now();
         loop {
-            let mut connection = self.stack().lock().unwrap_or_else(PoisonError::into_inner).pop()?;
-            if !self.is_over(&connection, now) && connection.is_quiet() {
+            let mut connection = self.here().pop(from)?;
+            if is_good(&mut connection, now, idle_timeout) {
                 return Some(connection);
             }
         }
     }
 
-    /// Keeps a connection for the next request of this thread, unless it has served its time.
+    /// Keeps a connection for the next request of this thread, if there is room.
     pub fn put(&self, mut connection: Box<Connection>) {
-        let is_current = connection.generation == self.generation.load(Ordering::Relaxed);
-        if !is_current || connection.requests >= self.max_requests {
-            return;
-        }
         connection.idle_since = timer::now();
         connection.deadline.clear();
-        let mut stack = self.stack().lock().unwrap_or_else(PoisonError::into_inner);
-        if stack.len() < DEPTH {
-            stack.push(connection);
-        }
+        self.here().push(connection);
     }
 
     /// Drops the connections that have idled long enough, of all threads.
-    pub fn reap(&self) {
+    pub fn reap(&self, idle_timeout: u64) {
         let now = timer::now();
-        for stack in &self.stacks {
-            stack
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .retain_mut(|connection| !self.is_over(connection, now) && connection.is_quiet());
+        for shelf in &self.0 {
+            lock(shelf).retain(|connection| is_good(connection, now, idle_timeout));
         }
     }
 
-    fn is_over(&self, connection: &Connection, now: u64) -> bool {
-        now.saturating_sub(connection.idle_since) >= self.idle_timeout
+    /// Drops all connections.
+    pub fn clear(&self) {
+        self.0.iter().for_each(|shelf| lock(shelf).retain(|_| false));
     }
 
-    fn stack(&self) -> &Mutex<Stack> {
-        &self.stacks[thread::number() % STACKS]
+    /// Drops one connection, of whatever thread, to make room; says whether there was one.
+    pub fn evict(&self) -> bool {
+        let first = thread::number() % SHELVES;
+        let mut shelves = self.0.iter().skip(first).chain(&self.0[..first]);
+        // Dropped after the lock is let go.
+        shelves.find_map(|shelf| lock(shelf).pop_any()).is_some()
+    }
+
+    /// Whether there is any.
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|shelf| {
+            let shelf = lock(shelf);
+            shelf.own.is_empty() && shelf.count == 0
+        })
+    }
+
+    fn here(&self) -> MutexGuard<'_, Shelf> {
+        lock(&self.0[thread::number() % SHELVES])
     }
 }
 
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+impl Shelf {
+    fn pop(&mut self, from: Option<IpAddr>) -> Option<Box<Connection>> {
+        let Some(client) = from else { return self.own.pop() };
+        let stack = self.of_clients.get_mut(&client)?;
+        let connection = stack.pop();
+        if stack.is_empty() {
+            self.of_clients.remove(&client);
+        }
+        self.count -= usize::from(connection.is_some());
+        connection
+    }
+
+    fn push(&mut self, connection: Box<Connection>) {
+        match connection.from {
+            None if self.own.len() < DEPTH => self.own.push(connection),
+            Some(client) if self.count < CLIENTS => {
+                self.count += 1;
+                self.of_clients.entry(client).or_default().push(connection);
+            }
+            _ => {}
+        }
+    }
+
+    fn pop_any(&mut self) -> Option<Box<Connection>> {
+        let client = self.of_clients.keys().next().copied();
+        self.own.pop().or_else(|| self.pop(Some(client?)))
+    }
+
+    fn retain(&mut self, mut is_good: impl FnMut(&mut Connection) -> bool) {
+        self.own.retain_mut(|connection| is_good(connection));
+        self.of_clients.retain(|_, stack| {
+            stack.retain_mut(|connection| is_good(connection));
+            !stack.is_empty()
+        });
+        self.count = self.of_clients.values().map(Vec::len).sum();
+    }
+}
+
+fn is_good(connection: &mut Connection, now: u64, idle_timeout: u64) -> bool {
+    now.saturating_sub(connection.idle_since) < idle_timeout && connection.is_quiet()
+}
+
+/// A panic elsewhere leaves connections that are still good.
+fn lock(shelf: &Mutex<Shelf>) -> MutexGuard<'_, Shelf> {
+    shelf.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -32,6 +32,24 @@ pub struct Settings {
     pub service_token: Option<SecretString>,
     /// A path that answers 2xx while the backend is well. Without it the backend is sent nothing of our own accord.
     pub health_path: Option<String>,
+    /// Between two health checks of a server.
+    pub health_interval: Duration,
+    /// To the whole head of a health check's answer.
+    pub health_timeout: Duration,
+    /// So many health checks in a row must fail before a server is called sick.
+    pub health_fall: u32,
+    /// So many must succeed before it is called well again.
+    pub health_rise: u32,
+    /// So many broken exchanges in a row leave a server out.
+    pub eject_after: u32,
+    /// The longest time that a server is left out at once.
+    pub eject_most: Duration,
+    /// The most connections to one server, from all threads; nothing is no bound.
+    pub connections_per_server: Option<usize>,
+    /// How long the addresses of a name are believed.
+    pub resolve_interval: Duration,
+    /// Connections come from the client's own address instead of ours.
+    pub from_client: bool,
     /// A connection is retired after so many requests.
     pub max_requests: u32,
     /// A connection is retired after idling so long.
@@ -68,12 +86,29 @@ impl Settings {
             stall: Duration::from_secs(60),
             service_token: None,
             health_path: None,
+            health_interval: Duration::from_secs(5),
+            health_timeout: Duration::from_secs(2),
+            health_fall: 3,
+            health_rise: 2,
+            eject_after: 3,
+            eject_most: Duration::from_secs(30),
+            connections_per_server: None,
+            resolve_interval: Duration::from_secs(30),
+            from_client: false,
             max_requests: 29,
             idle_timeout: Duration::from_secs(25),
             name_cache: Duration::from_secs(60),
             check_ip_caveats: true,
             via: "duskgate".to_owned(),
         }
+    }
+
+    /// Whether TLS is set up in the same way, as far as the names of the files go.
+    pub(super) fn has_tls_of(&self, other: &Settings) -> bool {
+        self.ca_file == other.ca_file
+            && self.client_certificate == other.client_certificate
+            && self.server_name == other.server_name
+            && self.insecure_skip_verify == other.insecure_skip_verify
     }
 
     pub(super) fn service_token_value(&self) -> Option<HeaderValue> {

@@ -39,6 +39,12 @@ pub enum Unusable {
     /// The certificate cannot be checked against this name.
     #[error("upstream.server_name is no host name: {0}")]
     ServerName(String),
+    /// Connections may not come from the client's address: neither CAP_NET_ADMIN nor CAP_NET_RAW is there.
+    #[error(
+        "upstream.source = \"client\" needs the capability CAP_NET_ADMIN or CAP_NET_RAW ({0}): give it to the service \
+         (systemd: AmbientCapabilities=CAP_NET_RAW) or to the file (setcap cap_net_raw+ep), or leave upstream.source out"
+    )]
+    NotTransparent(#[source] io::Error),
     /// The library refused the set-up.
     #[error("TLS cannot be set up: {0}")]
     Library(#[from] rustls::Error),

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "clippy sees only functions marked as tests as tests")]
 
 mod any_call;
+mod backends;
 mod commands;
 mod configuration;
 mod dashboards;

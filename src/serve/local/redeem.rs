@@ -27,7 +27,7 @@ use crate::route::{self, Call};
 use crate::serve::rewrite::answer::{self, error, instead};
 use crate::serve::rewrite::payload::Payload;
 use crate::token::{Subject, Token, Type};
-use crate::upstream::{self, Answer};
+use crate::upstream::{self, Answer, kept};
 
 /// Answers a join that brought a token of ours.
 pub(super) async fn answer(
@@ -52,13 +52,13 @@ pub(super) async fn answer(
     let Arrived { token, is_tampered, .. } = arrived;
     let presented = Presented { token, is_tampered, consumer, peer: peer.client() };
     let redeeming = Redeeming::by_caller(asking.service(), invitation, member, presented);
-    let running = tokio::spawn(async move {
+    let running = tokio::spawn(kept(async move {
         let local = redeeming.service.0.clone();
         let _place = local.place();
         let id = redeeming.id.clone();
         let _turn = local.turns().wait(&id).await;
         redeeming.run_by_caller().await
-    });
+    }));
     let response = running.await.map_err(|_| Stop::Failed(reply::Failure::Internal))??;
     Ok(instead(probe.headers, response))
 }

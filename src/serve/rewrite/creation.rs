@@ -15,7 +15,7 @@ use super::{name, request};
 use crate::body::Body;
 use crate::reply;
 use crate::token::Subject;
-use crate::upstream::Answer;
+use crate::upstream::{Answer, kept};
 
 /// A body that every check up to the JSON syntax lets pass, and none after.
 const MALFORMED: &[u8] = b"{";
@@ -151,12 +151,12 @@ impl<'a> Creator<'a> {
         let mut leftover = Leftover::new(self.ask.api, base, self.path(), &self.fields, name);
         let (sender, receiver) = oneshot::channel();
         let api = Arc::clone(self.ask.api);
-        tokio::spawn(async move {
+        tokio::spawn(kept(async move {
             let result = api.upstream.call(request).await;
             leftover.learn(&result);
             // Where nobody receives it, what is dropped is the left-over as well.
             let _ = sender.send(result.map(|answer| (answer, leftover)));
-        });
+        }));
         let internal = Trouble::Failed(reply::Failure::Internal);
         receiver.await.map_err(|_| internal)?.map_err(Trouble::from)
     }

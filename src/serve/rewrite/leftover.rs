@@ -14,7 +14,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::Shared;
 use crate::body::Body;
 use crate::route;
-use crate::upstream::{Answer, Failure};
+use crate::upstream::{Answer, Failure, kept};
 
 /// How long a left-over token is looked for.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -89,7 +89,7 @@ impl Drop for Leftover {
             tracing::warn!(token = trace.name, "a token may be left over: too many others are in the making");
             return;
         }
-        runtime.spawn(trace.remove());
+        runtime.spawn(kept(trace.remove()));
     }
 }
 

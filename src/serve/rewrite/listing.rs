@@ -13,7 +13,7 @@ use super::client_tokens::{is_lent_to, or_no_user, tokens};
 use super::request;
 use crate::body::Body;
 use crate::reply;
-use crate::upstream::{Answer, Failure};
+use crate::upstream::{Answer, Failure, kept};
 
 /// How many tokens are asked for at once.
 const AT_ONCE: usize = 8;
@@ -65,7 +65,7 @@ async fn read_all(ask: &Ask<'_>, list: &Answer, fields: &HeaderMap) -> Result<Re
         {
             let upstream = Arc::clone(&ask.api.upstream);
             let request = request(Method::GET, path, fields.clone(), Body::None);
-            reading.spawn(async move { (place, upstream.call(request).await) });
+            reading.spawn(kept(async move { (place, upstream.call(request).await) }));
         }
         let Some(read) = reading.join_next().await else { break };
         let Ok((place, answer)) = read else { return Err(Trouble::Failed(reply::Failure::Internal)) };

@@ -55,7 +55,8 @@ async fn a_health_path_is_asked() {
             assert_eq!(request.line, "GET /api/v3/onezone/health HTTP/1.1");
             format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n")
         });
-        let setup = Setup::before(backend.address).upstream("health_path = \"/api/v3/onezone/health\"");
+        let setup = Setup::before(backend.address)
+            .upstream("health_path = \"/api/v3/onezone/health\"\nhealth_interval = \"1h\"");
         let program = setup.start();
         assert_eq!(program.admin("/readyz").await.status, ready, "{status}");
         assert_eq!(backend.request().field("host"), Some(backend.address.to_string().as_str()));

@@ -84,7 +84,12 @@ impl Received {
 impl Backend {
     /// A backend that does this with each connection.
     pub fn new(script: impl Fn(&mut Link) + Send + Sync + 'static) -> Self {
-        Backend::over(|stream| Box::new(stream), script)
+        Backend::over(free_port(), |stream| Box::new(stream), script)
+    }
+
+    /// The same on a socket that listens already.
+    pub fn on(listener: TcpListener, script: impl Fn(&mut Link) + Send + Sync + 'static) -> Self {
+        Backend::over(listener, |stream| Box::new(stream), script)
     }
 
     /// A backend that speaks TLS.
@@ -94,14 +99,14 @@ impl Backend {
             let session = ServerConnection::new(Arc::clone(&config)).expect("a TLS session");
             Box::new(StreamOwned::new(session, stream))
         };
-        Backend::over(wrap, script)
+        Backend::over(free_port(), wrap, script)
     }
 
     fn over(
+        listener: TcpListener,
         wrap: impl Fn(TcpStream) -> Box<dyn Wire> + Send + 'static,
         script: impl Fn(&mut Link) + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
         let shared = Arc::new(Shared::default());
         let (accepting, script) = (Arc::clone(&shared), Arc::new(script));
@@ -194,6 +199,10 @@ impl Drop for Backend {
             resume_unwind(panic);
         }
     }
+}
+
+fn free_port() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").expect("a free port")
 }
 
 fn accept<S: Fn(&mut Link) + Send + Sync + 'static>(
