@@ -29,6 +29,10 @@ bench *ARGS:
 fuzz SECONDS="60":
     for target in $(cargo fuzz list); do RUSTC_BOOTSTRAP=1 cargo fuzz run "$target" -- -max_total_time={{SECONDS}} || exit 1; done
 
+# The mixed load with reloads and restarts, for so many seconds.
+soak SECONDS="3600":
+    ./tests/soak {{SECONDS}}
+
 # Licences, advisories and sources of the dependency tree (needs cargo-deny).
 deny:
     cargo deny check

@@ -28,6 +28,7 @@ mod resend;
 mod rewrite;
 mod route_model;
 mod sandbox;
+mod soak;
 mod strict;
 mod support;
 mod tls;
