@@ -41,6 +41,7 @@ pub mod log;
 pub mod reply;
 pub mod caller;
 pub mod token;
+pub mod trace;
 pub mod metrics;
 pub mod operation;
 pub mod http1;

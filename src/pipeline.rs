@@ -25,6 +25,7 @@ use crate::route::{Call, Found};
 use crate::serve;
 use crate::serve::local::{self, Local, Task};
 use crate::serve::rewrite::TokenApi;
+use crate::trace::{self, Tracer};
 use crate::upstream::{Failure, Upstream, hygiene, on_behalf};
 
 /// Everything that a request needs, built from one checked configuration and never changed.
@@ -38,6 +39,8 @@ pub struct Pipeline {
     metrics: Arc<Metrics>,
     log: AccessLog,
     clock: Clock,
+    /// Makes spans, where they are wanted.
+    tracer: Option<Arc<Tracer>>,
 }
 
 impl Pipeline {
@@ -85,7 +88,17 @@ impl Pipeline {
         let local = local.map(|(settings, ledger)| {
             Local::new(settings, token_api.clone(), ledger, Arc::clone(&metrics), clock)
         });
-        Pipeline { book, upstream, token_api, local, admission, metrics, log, clock }
+        Pipeline { book, upstream, token_api, local, admission, metrics, log, clock, tracer: None }
+    }
+
+    /// The same pipeline, with spans of its requests or without.
+    pub fn traced_by(self, tracer: Option<Arc<Tracer>>) -> Self {
+        Pipeline { tracer, ..self }
+    }
+
+    /// Makes spans, where they are wanted.
+    pub fn tracer(&self) -> Option<&Arc<Tracer>> {
+        self.tracer.as_ref()
     }
 
     /// The token module, if it is configured.
@@ -110,11 +123,29 @@ impl Pipeline {
 
     /// Answers one request. Never fails: whatever goes wrong becomes a reply.
     pub async fn handle(&self, request: Request<Body>, peer: &Peer) -> Response<Body> {
-        if self.upstream.settings().from_client {
+        if let Some(tracer) = &self.tracer {
             // Boxed, so that nobody else's connection is larger for it.
+            return Box::pin(self.answer_in_trace(tracer, request, peer)).await;
+        }
+        if self.upstream.settings().from_client {
             return Box::pin(on_behalf(peer.address.ip(), self.answer(request, peer))).await;
         }
         self.answer(request, peer).await
+    }
+
+    async fn answer_in_trace(
+        &self,
+        tracer: &Arc<Tracer>,
+        mut request: Request<Body>,
+        peer: &Peer,
+    ) -> Response<Body> {
+        let span = tracer.serve(&mut request, peer.secure);
+        let heard = |response: &Response<Body>| (!reply::is_unheard(response)).then(|| response.status());
+        let answer = self.answer(request, peer);
+        if self.upstream.settings().from_client {
+            return span.around(on_behalf(peer.address.ip(), answer), heard).await;
+        }
+        span.around(answer, heard).await
     }
 
     async fn answer(&self, mut request: Request<Body>, peer: &Peer) -> Response<Body> {
@@ -230,6 +261,11 @@ impl Pipeline {
         let (operation, code, duration) =
             (&entry.operation, served.response.status().as_u16(), begin.elapsed());
         let seconds = duration.as_secs_f64();
+        trace::note(|facts| {
+            facts.route = Some(entry.operation.template.clone());
+            facts.operation = Some(entry.operation.id.clone());
+            (facts.mode, facts.phase) = (Some(served.mode.name()), Some(phase.name()));
+        });
         self.metrics.request(Route::Deprecated, &operation.method, code, seconds);
         self.metrics.deprecated(&operation.id, served.mode, phase, code, seconds, now);
         self.log.deprecated(&DeprecatedCall {
@@ -308,6 +344,7 @@ impl Pipeline {
             response.headers_mut().insert(SERVER, HeaderValue::from_static("Cowboy"));
         }
         let template = entries().next().map(|entry| entry.operation.template.as_str());
+        trace::note(|facts| facts.route = template.map(str::to_owned));
         self.answered_other(&method, template, &response, peer, begin);
         response
     }

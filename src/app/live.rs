@@ -21,6 +21,7 @@ use crate::operation::Mode;
 use crate::pipeline::Pipeline;
 use crate::policy::{AfterSunset, Book};
 use crate::serve::local;
+use crate::trace::Tracer;
 use crate::upstream::{Prepared, Upstream};
 
 /// How long it is believed whether a backend answers.
@@ -67,7 +68,9 @@ impl Live {
             crowd.upgrade().map_or((0, 0), |admission| (admission.in_flight(), admission.queued()))
         });
         let (shared, counted) = (Arc::clone(&admission), Arc::clone(&metrics));
-        let pipeline = Pipeline::new(book, upstream, local, shared, counted, access.clone(), Clock::Real);
+        let tracer = tracer_for(&config, None, &metrics)?;
+        let pipeline = Pipeline::new(book, upstream, local, shared, counted, access.clone(), Clock::Real)
+            .traced_by(tracer);
         Ok(Live {
             pipeline: ArcSwap::from_pointee(pipeline),
             config: Mutex::new(Arc::new(config)),
@@ -120,6 +123,7 @@ impl Live {
         let said = |failure: Failure| vec![failure.to_string()];
         let certificates = Loaded::read(&config.listeners).map_err(said)?;
         let prepared = self.upstream_for(&config, &current).map_err(|unusable| vec![unusable])?;
+        let tracer = tracer_for(&config, self.pipeline.load().tracer(), &self.metrics).map_err(said)?;
         self.certificates
             .put_in_force(certificates, &config.listeners, &self.gate, &self.metrics)
             .map_err(said)?;
@@ -136,7 +140,8 @@ impl Live {
         self.admission.configure(config.admission.clone());
         self.access.configure(config.log);
         let local = local_of(&config, &self.ledger);
-        self.pipeline.store(Arc::new(self.pipeline.load().replaced_by(book, upstream, local)));
+        let pipeline = self.pipeline.load().replaced_by(book, upstream, local).traced_by(tracer);
+        self.pipeline.store(Arc::new(pipeline));
         *current = Arc::new(config);
         Ok(())
     }
@@ -220,6 +225,14 @@ impl Live {
         self.pipeline().settled().await;
     }
 
+    /// Sends the spans that have ended, within this time.
+    pub(super) async fn send_spans(&self, limit: Duration) {
+        let pipeline = self.pipeline();
+        if let Some(tracer) = pipeline.tracer() {
+            tracer.finish(limit).await;
+        }
+    }
+
     pub(super) fn flush(&self) {
         self.access.flush();
     }
@@ -238,6 +251,22 @@ fn local_of(config: &Config, ledger: &OnceLock<Arc<dyn Store>>) -> Option<(local
     let settings = config.local.clone()?;
     let ledger = ledger.get_or_init(|| ledger::open(&config.ledger, Create::Yes));
     Some((settings, Arc::clone(ledger)))
+}
+
+/// What makes spans, where they are wanted; the one before where nothing about it has changed. One that is replaced sends
+/// what it has, and ends with the last request that it serves.
+fn tracer_for(
+    config: &Config,
+    before: Option<&Arc<Tracer>>,
+    metrics: &Arc<Metrics>,
+) -> Result<Option<Arc<Tracer>>, Failure> {
+    let Some(settings) = &config.tracing else { return Ok(None) };
+    if let Some(before) = before.filter(|before| before.settings() == settings) {
+        return Ok(Some(Arc::clone(before)));
+    }
+    let tracer = Tracer::start(settings.clone(), Arc::clone(metrics));
+    let tracer = tracer.map_err(|source| Failure::System { what: "start the thread for spans", source })?;
+    Ok(Some(Arc::new(tracer)))
 }
 
 fn warn_about(config: &Config) {

@@ -38,6 +38,8 @@ pub use stop::Stop;
 use threads::Threads;
 use upgrade::{Program, Successor};
 
+/// How long the collector of spans is waited for at the end, within the drain time.
+const SPANS: Duration = Duration::from_secs(5);
 /// How often the files of certificates are looked at.
 const LOOKING: Duration = Duration::from_secs(1);
 /// How long an idle connection that has to go may still begin a request: one may be on its way.
@@ -239,7 +241,7 @@ impl Running {
     }
 
     async fn drain(self, last_call: Duration, successor: Option<&Successor>) {
-        let limit = self.live.drain_limit();
+        let (begin, limit) = (Instant::now(), self.live.drain_limit());
         // While copies are open the kernel goes on taking connections.
         drop(self.sockets);
         self.live.stop(last_call);
@@ -251,6 +253,7 @@ impl Running {
             tracing::warn!("the drain time is over, cutting what is still in flight");
         }
         self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
+        self.live.send_spans(limit.saturating_sub(begin.elapsed()).min(SPANS)).await;
         self.live.flush();
     }
 

@@ -17,7 +17,7 @@ pub(super) struct Shape {
 }
 
 /// Every table of the file, in the order of the documentation.
-pub(super) const SHAPES: [Shape; 9] = [
+pub(super) const SHAPES: [Shape; 10] = [
     Shape {
         name: "listener",
         many: true,
@@ -89,6 +89,12 @@ pub(super) const SHAPES: [Shape; 9] = [
         later: &[],
     },
     Shape { name: "local", many: false, keys: &["onezone_domain", "key_file"], later: &[] },
+    Shape {
+        name: "tracing",
+        many: false,
+        keys: &["otlp_endpoint", "sample_ratio", "service_name", "ca_file"],
+        later: &[],
+    },
     Shape {
         name: "deprecation",
         many: false,

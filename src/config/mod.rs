@@ -14,6 +14,7 @@ mod local;
 mod operations;
 mod print;
 mod section;
+mod tracing;
 mod units;
 #[cfg(test)]
 mod tests;
@@ -25,7 +26,7 @@ pub use environment::PREFIX;
 pub use file::Place;
 pub use invalid::{Invalid, Mistake};
 
-use crate::{admin, admission, listen, log, policy, upstream};
+use crate::{admin, admission, listen, log, policy, trace, upstream};
 use section::{Effective, Findings};
 
 /// Where the configuration is looked for if nobody says.
@@ -60,6 +61,8 @@ pub struct Config {
     pub ledger: crate::ledger::Settings,
     /// The token module, if it is configured.
     pub local: Option<crate::serve::local::Settings>,
+    /// Where spans are sent, if they are.
+    pub tracing: Option<trace::Settings>,
     /// The deprecated operations, each with its mode and its dates.
     pub book: policy::Book,
     effective: Vec<Effective>,
@@ -122,6 +125,8 @@ impl Config {
         let has_service_token = backend.has("service_token_file");
         let local = local::read(&root, &findings, directory, has_service_token, &wanted);
 
+        let tracing = tracing::read(&root, &findings, directory);
+
         mistakes.extend(findings.mistakes.into_inner());
         if !mistakes.is_empty() || !syntax.is_empty() {
             return Err(Invalid::new(path, syntax, mistakes));
@@ -140,6 +145,7 @@ impl Config {
             upstream,
             ledger,
             local,
+            tracing,
             book,
             effective: findings.effective.into_inner(),
         })

@@ -210,10 +210,15 @@ fn own(metrics: &Metrics, families: &mut Vec<Family>) {
         "Whether the last attempt to load a configuration succeeded.",
     );
     successful.add(&[], metrics.reload_successful.load(Relaxed) as f64);
+    let mut spans = Family::counter(
+        "duskgate_spans_dropped_total",
+        "Spans that did not reach the collector; 0 where there is none.",
+    );
+    spans.add(&[], metrics.spans_dropped.load(Relaxed) as f64);
     let mut build = Family::gauge("duskgate_build_info", "The version of this program; always 1.");
     let revision = option_env!("DUSKGATE_REVISION").unwrap_or("unknown");
     build.add(&[("version", env!("CARGO_PKG_VERSION")), ("revision", revision)], 1.0);
-    families.extend([at, successful, build]);
+    families.extend([at, successful, spans, build]);
 }
 
 /// A metric's name, help and type, with its series so far.

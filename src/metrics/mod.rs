@@ -44,6 +44,7 @@ pub struct Metrics {
     limits: Rare,
     /// Asks how many requests are in flight, and how many wait for a place.
     crowd: OnceLock<Box<dyn Fn() -> (usize, usize) + Send + Sync>>,
+    spans_dropped: AtomicU64,
     tokens: Tokens,
     reload_success_at: AtomicI64,
     reload_successful: AtomicU64,
@@ -92,6 +93,7 @@ impl Metrics {
             upstream_errors: Rare::default(),
             limits: Rare::default(),
             crowd: OnceLock::new(),
+            spans_dropped: AtomicU64::new(0),
             tokens: Tokens::new(),
             reload_success_at: AtomicI64::new(clock.now().as_second()),
             reload_successful: AtomicU64::new(1),
@@ -225,6 +227,11 @@ impl Metrics {
         if let Some(cells) = self.server_cells(server) {
             cells.up.store(up.into(), Relaxed);
         }
+    }
+
+    /// So many spans will not reach the collector.
+    pub fn spans_dropped(&self, count: u64) {
+        self.spans_dropped.fetch_add(count, Relaxed);
     }
 
     /// A call that asks for a token of ours was answered.

@@ -4,6 +4,8 @@
 use std::future::Future;
 use std::net::IpAddr;
 
+use crate::trace;
+
 tokio::task_local! {
     static CLIENT: IpAddr;
 }
@@ -14,9 +16,10 @@ pub async fn on_behalf<T>(client: IpAddr, work: impl Future<Output = T>) -> T {
     CLIENT.scope(client.to_canonical(), work).await
 }
 
-/// The same in a task of its own: what is made here and spawned goes on on behalf of the same client.
+/// The same in a task of its own: what is made here and spawned goes on on behalf of the same client, and in the same
+/// trace.
 pub fn kept<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
-    let client = client();
+    let (client, work) = (client(), trace::carried(work));
     async move {
         match client {
             Some(client) => on_behalf(client, work).await,

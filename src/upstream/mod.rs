@@ -43,6 +43,7 @@ use http_body::Body as _;
 use crate::body::Body;
 use crate::http1::{Framing, Interim};
 use crate::metrics::Metrics;
+use crate::trace;
 pub use behalf::{kept, on_behalf};
 pub use choice::MOST as MOST_SERVERS;
 pub use failure::{Failure, KINDS};
@@ -173,18 +174,24 @@ impl Upstream {
             (_, None) => Framing::Chunked,
         };
         let from = if self.settings.from_client { behalf::client() } else { None };
-        let message = Message { parts: &parts, framing, interim, from };
+        let span = parts.extensions.get::<trace::Span>();
+        let attempt = |resends| span.map(|span| Box::new(span.attempt(&parts.method, resends)));
+        let mut message = Message { parts: &parts, framing, interim, from, attempt: attempt(0) };
         let mut first = self.first_choice(from);
         if may_be_sent_again(&parts.method, &body)
             && let Some(connection) = first.and_then(|server| self.pooled(server, from))
         {
             match self.try_pooled(connection, &message, &body).await {
-                Err(failure) if failure.is_stale() => first = None,
-                outcome => return outcome,
+                Err(failure) if failure.is_stale() => {
+                    first = None;
+                    message = message.again(&failure, attempt(1));
+                }
+                outcome => return message.end(outcome),
             }
         }
         // Boxed: rarer, and its future is much larger than that of a pooled connection.
-        Box::pin(self.send_afresh(&message, body, first)).await
+        let outcome = Box::pin(self.send_afresh(&message, body, first)).await;
+        message.end(outcome)
     }
 
     /// Sends a request and reads the whole answer, of at most [`LARGEST_ANSWER`] bytes.
@@ -192,7 +199,10 @@ impl Upstream {
     /// # Errors
     ///
     /// [`Failure`]: there is no answer, or it is incomplete or too large.
-    pub async fn call(&self, request: Request<Body>) -> Result<Answer, Failure> {
+    pub async fn call(&self, mut request: Request<Body>) -> Result<Answer, Failure> {
+        if let Some(span) = trace::current() {
+            request.extensions_mut().insert(span);
+        }
         let (parts, body) = self.send(request, &Interim::unwanted()).await?.into_parts();
         let body = body.collect(LARGEST_ANSWER).await.map_err(Failure::answer)?;
         Ok(Answer { status: parts.status, headers: parts.headers, body })

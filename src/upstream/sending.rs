@@ -1,5 +1,6 @@
 //! One request on its way to one of the servers: which, on what connection, and whether another one may be tried.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,7 +8,7 @@ use std::time::Instant;
 use bytes::BytesMut;
 use http::header::UPGRADE;
 use http::request::Parts;
-use http::{Method, Response};
+use http::{HeaderMap, Method, Response};
 
 use super::choice::{self, Set};
 use super::connect::Connection;
@@ -17,6 +18,7 @@ use super::standing::Place;
 use super::{Failure, Upstream};
 use crate::body::Body;
 use crate::http1::{Framing, Interim, write};
+use crate::trace::Attempt;
 
 /// A request as it is sent, perhaps twice; its body comes with each time.
 pub(super) struct Message<'a> {
@@ -25,14 +27,45 @@ pub(super) struct Message<'a> {
     pub interim: &'a Interim,
     /// The client whose address it comes from.
     pub from: Option<IpAddr>,
+    /// The span of this time, where there are spans.
+    pub attempt: Option<Box<Attempt>>,
 }
 
 impl Message<'_> {
     fn unsent(&self, body: Body) -> Unsent {
         let target = self.parts.uri.path_and_query().map_or("/", |target| target.as_str());
         let mut head = BytesMut::new();
-        write::request(&mut head, &self.parts.method, target, &self.parts.headers, self.framing);
+        write::request(&mut head, &self.parts.method, target, &self.fields(), self.framing);
         Unsent::new(head, self.framing, body)
+    }
+
+    fn fields(&self) -> Cow<'_, HeaderMap> {
+        match &self.attempt {
+            None => Cow::Borrowed(&self.parts.headers),
+            Some(attempt) => Cow::Owned(attempt.fields(&self.parts.headers)),
+        }
+    }
+
+    fn asks(&self, server: &Server) {
+        if let Some(attempt) = &self.attempt {
+            attempt.server(&server.origin.host, server.origin.port);
+        }
+    }
+
+    /// The same for another time, after a failure.
+    pub fn again(self, failure: &Failure, attempt: Option<Box<Attempt>>) -> Self {
+        if let Some(attempt) = self.attempt {
+            attempt.end(Err(failure.kind()));
+        }
+        Message { attempt, ..self }
+    }
+
+    /// The outcome, noted in the span.
+    pub fn end(self, outcome: Result<Response<Body>, Failure>) -> Result<Response<Body>, Failure> {
+        if let Some(attempt) = self.attempt {
+            attempt.end(outcome.as_ref().map(Response::status).map_err(Failure::kind));
+        }
+        outcome
     }
 }
 
@@ -121,6 +154,7 @@ impl Upstream {
                     continue;
                 }
                 Err(error) => {
+                    message.asks(server);
                     tracing::warn!("no connection to {}: {error}", server.origin);
                     tried.failed.add(index);
                     failure = error;
@@ -150,6 +184,7 @@ impl Upstream {
         unsent: Unsent,
     ) -> Result<Response<Body>, (Failure, Option<Unsent>)> {
         let server = Arc::clone(connection.server());
+        message.asks(&server);
         let may_switch = message.parts.headers.contains_key(UPGRADE);
         let begin = Instant::now();
         let mut exchange = Exchange::new(connection, unsent, &self.settings);

@@ -43,6 +43,7 @@ fn the_examples_in_the_comments_of_the_reference_are_true() {
     std::fs::write(directory.path().join("client-key.pem"), certificate.signing_key.serialize_pem()).unwrap();
     std::fs::write(directory.path().join("service.token"), "token\n").unwrap();
     std::fs::write(directory.path().join("ledger-ca.pem"), certificate.cert.pem()).unwrap();
+    std::fs::write(directory.path().join("collector-ca.pem"), certificate.cert.pem()).unwrap();
     std::fs::write(directory.path().join("ledger.password"), "password\n").unwrap();
     duskgate::token::key_file::create(&directory.path().join("duskgate.key")).unwrap();
     // Some keys are of use for a data base only.

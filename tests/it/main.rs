@@ -34,3 +34,4 @@ mod support;
 mod tls;
 mod tokens_inspect;
 mod tokens_issued;
+mod traces;
