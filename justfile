@@ -25,9 +25,9 @@ demo:
 bench *ARGS:
     cargo bench {{ARGS}}
 
-# Every fuzz target for SECONDS each (needs cargo-fuzz; RUSTC_BOOTSTRAP lets the stable compiler instrument).
-fuzz SECONDS="60":
-    for target in $(cargo fuzz list); do RUSTC_BOOTSTRAP=1 cargo fuzz run "$target" -- -max_total_time={{SECONDS}} || exit 1; done
+# Every fuzz target for SECONDS each, or the named ones (needs cargo-fuzz).
+fuzz SECONDS="60" *TARGETS:
+    ./fuzz/run {{SECONDS}} {{TARGETS}}
 
 # The mixed load with reloads and restarts, for so many seconds.
 soak SECONDS="3600":

@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "clippy sees only functions marked as tests as tests")]
 
 mod any_call;
+mod any_configuration;
+mod any_connection;
 mod backends;
+mod chromium;
 mod commands;
 mod configuration;
 mod dashboards;

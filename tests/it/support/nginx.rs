@@ -20,8 +20,14 @@ impl Nginx {
     /// Starts it; `./tests/run` installs it.
     #[track_caller]
     pub fn start() -> Self {
+        Nginx::with("")
+    }
+
+    /// The same with more in its `server`.
+    #[track_caller]
+    pub fn with(more: &str) -> Self {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let nginx = Nginx::serving(address, |at| format!("root {at}/files; dav_methods PUT;"), &[]);
+        let nginx = Nginx::serving(address, |at| format!("root {at}/files; dav_methods PUT; {more}"), &[]);
         nginx.listens(|| TcpStream::connect(address).is_ok());
         nginx
     }
