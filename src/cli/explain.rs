@@ -97,7 +97,8 @@ fn watched(out: &mut String, watched: Watched) {
             format!(
                 "201, no body, once the caller, the token and the right of its issuer are found good; it is used once, \
                  refusals are Onezone's, {ledger}\n\
-                 cost:       5 requests to the backend, at most 4 where it is refused"
+                 cost:       5 requests to the backend, 6 or 7 where the issuer is an owner of the space or an \
+                 administrator, at most 7 where it is refused"
             ),
         ),
         Watched::Question(name @ "verify_invite_token") => (
@@ -317,7 +318,7 @@ mod tests {
             (
                 Method::POST,
                 "/groups/abc/parents/join/",
-                [joins, "\ncost:       5 requests", "\notherwise:  passes"],
+                [joins, "\ncost:       5 requests to the backend, 6 or 7 where", "\notherwise:  passes"],
             ),
             (
                 Method::POST,

@@ -12,7 +12,7 @@ use super::asking::{Asking, Stop};
 use super::caveats::{self, Setting};
 use super::invitation::BASE;
 use super::issue::refusal;
-use super::redeem::{subject_fault, verify};
+use super::verify::{subject_fault, verify};
 use super::watch::Arrived;
 use crate::body::Body;
 use crate::listen::Peer;

@@ -3,6 +3,7 @@
 //! of somebody else passes to the backend as it came. What a caller may do is the backend's to say.
 
 mod asking;
+mod attempt;
 mod caveats;
 mod control;
 mod inspect;
@@ -16,6 +17,7 @@ mod redeem;
 pub mod redemption;
 mod rights;
 mod turns;
+mod verify;
 mod watch;
 
 use std::sync::{Arc, Mutex};

@@ -1,7 +1,8 @@
 //! Finishing what others have left: reservations whose redemption ended half-way, with the program or with a connection.
 //! None is given away; each is taken up again and again until the backend has answered what became of its member. Those
-//! for which it has answered that nothing can come of them, because the target or the member is gone, are taken up ever
-//! more seldom, so that they hold up nobody. And tokens that nobody has received are taken out of the ledger.
+//! of which nothing can come, because the target or the member is gone, or because their token is no longer good and nobody
+//! may be added by it now, are taken up ever more seldom, so that they hold up nobody. And tokens that nobody has received
+//! are taken out of the ledger.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -22,7 +23,7 @@ const PAGES: usize = 10;
 const PAGE: u32 = 1000;
 /// After so many failures in a row the rest waits for the next go: the backend or the ledger is away.
 const PATIENCE: u32 = 5;
-/// How soon one that the backend refuses is tried again: so long, then twice as long, up to the longest.
+/// How soon one that cannot be finished is tried again: so long, then twice as long, up to the longest.
 const SOON: Duration = Duration::from_secs(4);
 const LONGEST: Duration = Duration::from_secs(600);
 /// The most that are remembered to be refused.
@@ -44,7 +45,7 @@ pub struct Recovered {
 pub struct Leftovers {
     /// The last reservation that had its turn; nothing when the first is next.
     reached: Option<Reached>,
-    /// Those that the backend refuses to finish, by their tokens' ids.
+    /// Those that cannot be finished as things stand, by their tokens' ids.
     refused: HashMap<String, Refused>,
     unwanted: Vec<Unwanted>,
 }
@@ -54,7 +55,9 @@ pub(super) enum Ending {
     Finished,
     /// Not now, because somebody did not do their part.
     Failed,
-    /// The backend says that it cannot be.
+    /// Not now, because a caller is making the same member.
+    Busy,
+    /// It cannot be: the backend says so, or the token is no longer good.
     Refused,
 }
 
@@ -100,6 +103,7 @@ impl Local {
                         recovered.left += 1;
                         failures += 1;
                     }
+                    Ending::Busy => recovered.left += 1,
                     Ending::Refused => {
                         recovered.left += 1;
                         failures = 0;
@@ -123,7 +127,10 @@ impl Local {
         let id = issued.id.clone();
         let _place = self.place();
         match Redeeming::by_recovery(Service(self.clone()), issued) {
-            Some(redeeming) => redeeming.run_by_recovery().await,
+            Some(redeeming) => match self.turns().take(redeeming.membership()) {
+                Some(_turn) => redeeming.run_by_recovery().await,
+                None => Ending::Busy,
+            },
             None => {
                 tracing::error!(token = id, "a reservation is of a kind that this program does not know");
                 Ending::Refused
@@ -183,8 +190,9 @@ impl Leftovers {
         } else if self.refused.len() < REMEMBERED {
             tracing::warn!(
                 token = id,
-                "a reservation cannot be finished: the backend says that its target or its member is gone; the token stays \
-                 reserved for that member, and is tried ever more seldom"
+                "a reservation cannot be finished: its token was revoked or deleted, or its issuer may not invite any more, \
+                 or the backend says that its target or its member is gone; the token stays reserved for that member, and \
+                 is tried ever more seldom"
             );
             self.refused.insert(id, Refused { times: 0, at });
         }

@@ -10,24 +10,26 @@ use http::{Response, StatusCode};
 use serde_json::json;
 
 use super::asking::{Asking, Service, Stop, id_in, useless};
-use super::caveats::{self, Setting};
-use super::invitation::{BASE, Invitation, Member};
+use super::caveats::Setting;
+use super::invitation::{Invitation, Member};
 use super::recovery::Ending;
 use super::redemption::{Action, Attempt, Event, Outcome, Redemption, Reserve, Standing};
 use super::rights::{Asker, Judgment, Known, Question};
+use super::turns::Matter;
+use super::verify::{subject_fault, verify};
 use super::watch::Arrived;
-use super::{created, issue};
+use super::{attempt, created, issue};
 use crate::body::Body;
 use crate::ledger::{self, Issued, Usage};
 use crate::listen::Peer;
 use crate::metrics;
 use crate::reply;
 use crate::reply::token::Fault;
-use crate::route::{self, Call};
+use crate::route::Call;
 use crate::serve::rewrite::answer::{self, error, instead};
 use crate::serve::rewrite::payload::Payload;
 use crate::token::{Subject, Token, Type};
-use crate::upstream::{self, Answer, kept};
+use crate::upstream::{Answer, kept};
 
 /// Answers a join that brought a token of ours.
 pub(super) async fn answer(
@@ -55,8 +57,9 @@ pub(super) async fn answer(
     let running = tokio::spawn(kept(async move {
         let local = redeeming.service.0.clone();
         let _place = local.place();
-        let id = redeeming.id.clone();
-        let _turn = local.turns().wait(&id).await;
+        // In this order everywhere, so that nobody waits in a circle.
+        let _token = local.turns().wait(Matter::Token(redeeming.id.clone())).await;
+        let _member = local.turns().wait(redeeming.membership()).await;
         redeeming.run_by_caller().await
     }));
     let response = running.await.map_err(|_| Stop::Failed(reply::Failure::Internal))??;
@@ -132,7 +135,7 @@ impl Redeeming {
             target: issued.target,
             presented: None,
             carried: issued.privileges,
-            issuer: None,
+            issuer: issue::subject(&issued.issuer),
             stop: None,
         })
     }
@@ -169,7 +172,7 @@ impl Redeeming {
         let (machine, action) = Redemption::by_recovery();
         match self.run(machine, action).await {
             Outcome::Joined | Outcome::AlreadyMember | Outcome::UsageLimitReached => Ending::Finished,
-            // What is answered to a caller is what the backend said; else it was the service that it refused.
+            // What is answered to a caller is what was said of the token or the member; else the service was refused.
             Outcome::Refused if matches!(self.stop, Some(Stop::Reply(_))) => Ending::Refused,
             Outcome::Refused | Outcome::Failed => Ending::Failed,
         }
@@ -199,6 +202,7 @@ impl Redeeming {
         match action {
             Action::ReadToken => self.read_token().await,
             Action::CheckIssuer => self.check_issuer().await,
+            Action::CheckAgain => self.check_again().await,
             Action::ReadMembership => Ok(Event::Member(self.is_member().await?)),
             Action::AddMember => Ok(Event::Add(self.add_member().await)),
             Action::Reserve => Ok(Event::Reserve(match ledger.reserve(&self.id, &consumer, now).await? {
@@ -221,6 +225,12 @@ impl Redeeming {
             }
             Action::Answer(_) => Ok(Event::Failed),
         }
+    }
+
+    /// What it makes, by whatever token.
+    pub fn membership(&self) -> Matter {
+        let (target, member) = (self.target.clone(), self.member.clone());
+        Matter::Membership { kind: self.invitation.kind, target, member }
     }
 
     /// The member, as the ledger writes it.
@@ -246,11 +256,6 @@ impl Redeeming {
             Usage::Reserved { consumer, .. } if *consumer == self.consumer() => Standing::Mine,
             Usage::Reserved { .. } | Usage::Used { .. } => Standing::Taken,
         };
-        // What is begun is finished, whatever has been made of the token since.
-        if standing == Standing::Mine && !presented.is_tampered {
-            self.carried = issued.privileges;
-            return Ok(Event::Token(standing));
-        }
         if let Some(fault) = self.fault(&issued).await? {
             return Ok(self.refuse(fault));
         }
@@ -293,6 +298,27 @@ impl Redeeming {
         })
     }
 
+    /// Whether a token that was reserved is still good: its record, and its issuer's right.
+    async fn check_again(&mut self) -> Result<Event, Stop> {
+        // What the first attempt met stays the answer.
+        let met = self.stop.take();
+        let local = self.service.0.clone();
+        let fault = match local.ledger().get(&self.id).await? {
+            None => Some(reply::token::invalid()),
+            Some(issued) if issued.revoked => Some(reply::token::revoked()),
+            Some(issued) if self.presented.is_some() => self.fault(&issued).await?,
+            Some(_) => subject_fault(self.issuer.as_ref(), &self.service).await?,
+        };
+        let event = match fault {
+            Some(fault) => self.refuse(fault),
+            None => self.check_issuer().await?,
+        };
+        if met.is_some() {
+            self.stop = met;
+        }
+        Ok(event)
+    }
+
     async fn is_member(&self) -> Result<bool, Stop> {
         let path = self.member_path();
         let answer = self.service.get(&path).await?;
@@ -309,7 +335,7 @@ impl Redeeming {
         let content = self.carried.as_ref().filter(|_| is_said).map(|list| json!({ "privileges": list }));
         let path = self.member_path();
         let outcome = self.service.put(&path, content).await;
-        let (attempt, stop) = judge(outcome, &path, &self.target);
+        let (attempt, stop) = attempt::judge(outcome, &path, &self.target);
         self.stop = stop;
         attempt
     }
@@ -326,76 +352,5 @@ impl Redeeming {
     fn refuse(&mut self, fault: Fault) -> Event {
         self.stop = Some(fault.reply().into());
         Event::Refused
-    }
-}
-
-/// What became of an attempt to add a member, and what is answered if that is the end.
-fn judge(outcome: Result<Answer, upstream::Failure>, path: &str, target: &str) -> (Attempt, Option<Stop>) {
-    let answer = match outcome {
-        Ok(answer) => answer,
-        Err(failure) if failure.had_no_effect() => return (Attempt::NotSent, Some(failure.into())),
-        Err(failure) => return (Attempt::Unknown, Some(failure.into())),
-    };
-    match answer.status {
-        StatusCode::CREATED | StatusCode::NO_CONTENT => (Attempt::Added, None),
-        StatusCode::CONFLICT if error(&answer)["id"] == "relationAlreadyExists" => {
-            (Attempt::AlreadyThere, None)
-        }
-        StatusCode::CONFLICT => (Attempt::Unknown, Some(useless(&answer, path))),
-        // The target is gone since the issuer was asked about.
-        _ if answer::says_not_found(&answer) => {
-            (Attempt::Refused, Some(reply::token::target_invalid(target).reply().into()))
-        }
-        StatusCode::BAD_REQUEST if !error(&answer).is_null() => {
-            (Attempt::Refused, Some(answer::pass(answer, path, "").into()))
-        }
-        status if status.is_client_error() => (Attempt::Refused, Some(useless(&answer, path))),
-        _ => (Attempt::Unknown, Some(useless(&answer, path))),
-    }
-}
-
-/// What is wrong with a token of ours as such, in Onezone's order (contract, section 12.2): its record, its caveats, its
-/// signature, its subject.
-pub(super) async fn verify(
-    token: &Token,
-    is_tampered: bool,
-    issued: &Issued,
-    setting: &Setting<'_>,
-    service: &Service,
-) -> Result<Option<Fault>, Stop> {
-    let issuer = issue::subject(&issued.issuer);
-    if issued.revoked {
-        return Ok(Some(reply::token::revoked()));
-    }
-    if token.id.subject != issuer {
-        return Ok(Some(reply::token::subject_invalid()));
-    }
-    if let Some(caveat) = caveats::first_unverified(token, setting, service).await? {
-        return Ok(Some(reply::token::caveat_unverified(caveat)));
-    }
-    if is_tampered {
-        return Ok(Some(reply::token::invalid()));
-    }
-    subject_fault(issuer.as_ref(), service).await
-}
-
-/// What is wrong with the subject of a token, if anything is.
-pub(super) async fn subject_fault(
-    subject: Option<&Subject>,
-    service: &Service,
-) -> Result<Option<Fault>, Stop> {
-    let path = match subject {
-        Some(Subject::User(id)) => format!("{BASE}/users/{}", route::encode(id.as_bytes())),
-        Some(Subject::Provider(id)) => format!("{BASE}/providers/{}", route::encode(id.as_bytes())),
-        None => return Ok(Some(reply::token::subject_invalid())),
-    };
-    let answer = service.get(&path).await?;
-    match answer.status {
-        StatusCode::OK => {
-            let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-            Ok((body["blocked"] == true).then(reply::token::user_blocked))
-        }
-        _ if answer::says_not_found(&answer) => Ok(Some(reply::token::subject_invalid())),
-        _ => Err(useless(&answer, &path)),
     }
 }

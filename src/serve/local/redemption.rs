@@ -13,19 +13,20 @@
 //! ```
 //!
 //! Each action is performed once and not repeated by who performs it. Redemptions of one token within a process
-//! wait for each other (`turns.rs`), so that of one consumer's concurrent calls only one is told 201, but nothing is
-//! unsafe if they do not. A redemption that is dropped half-way is as good as a crash: nothing is broken by it, and a recovery
+//! wait for each other, and so do those of several tokens that would make one member (`turns.rs`), so that of one consumer's
+//! concurrent calls only one is told 201 and only one token is used; but nothing is unsafe if they do not. A redemption that is dropped half-way is as good as a crash: nothing is broken by it, and a recovery
 //! finishes what it reserved.
 //!
 //! # The machine
 //!
 //! | state | its action | event | next |
 //! | --- | --- | --- | --- |
-//! | Reading | `ReadToken`: the record, and every check of contract 10.3, steps 3 and 4 | free | Checking |
-//! | | | mine: reserved by this consumer | Adopting |
+//! | Reading | `ReadToken`: the record, and every check of contract 10.3, steps 3 and 4 | free | Checking (free) |
+//! | | | mine: reserved by this consumer | Checking (mine) |
 //! | | | taken: used, or reserved by another | *usage limit reached* |
 //! | | | refused by a check | *refused* |
-//! | Checking | `CheckIssuer`: the target exists, the issuer may still invite (step 6) | passed | Looking |
+//! | Checking | `CheckIssuer`: the target exists, the issuer may still invite (step 6) | passed, free | Looking |
+//! | | | passed, mine | Adopting |
 //! | | | refused | *refused* |
 //! | Looking | `ReadMembership` | member | *already a member* |
 //! | | | no member | Reserving |
@@ -42,7 +43,9 @@
 //! | | | unknown, the first time | Finishing (tried) |
 //! | | | unknown, the second time | *failed*; it stays reserved |
 //! | Finishing | `ReadMembership` | member | Committing |
-//! | | | no member | Adding (adopted, or tried) |
+//! | | | no member | Rechecking (adopted, or tried) |
+//! | Rechecking | `CheckAgain`: the record and the issuer, as they are now | passed | Adding (adopted, or tried) |
+//! | | | refused | *refused* (adopted), *failed* (tried); it stays reserved |
 //! | Committing | `Commit` | done, already done, or failed | by what was seen, below |
 //! | Releasing | `Release` | whatever comes | *failed*, or *refused* |
 //!
@@ -61,8 +64,12 @@
 //!   right to release, before it makes an attempt; and a release that arrives late finds another round.
 //! - *Who saw 201 is a member.* *Joined* is answered only after the backend said 201 or 409, or showed the member.
 //! - *A reservation of unknown outcome is finished, never given away.* An unknown attempt leaves *fresh* for ever. A
-//!   recovery, or the consumer coming again, adopts, looks and repeats the same PUT until the backend answers. That the
-//!   token was revoked or deleted meanwhile does not stop it: the use was granted before.
+//!   recovery, or the consumer coming again, adopts, looks and repeats the same PUT until the backend answers.
+//! - *The issuer keeps control*: no attempt is begun once the token is revoked or deleted, or its issuer may not invite any
+//!   more. `Reserve` refuses such a token, and before a PUT is repeated `CheckAgain` looks. Then nothing is released either:
+//!   an attempt from before may still act, and were the token good again, the use would be another's. Whoever is found to be
+//!   a member is one by an attempt from before, and that is committed, whatever was made of the token since. A consumer who
+//!   comes again on its own reservation passes every check first, like any other.
 //! - *Failures are no use.* Whatever fails before `Reserve` has changed nothing; a refused or unsent attempt is released.
 //! - *Who was a member before uses nothing up*: looked for before reserving. If somebody adds the consumer between the
 //!   look and the PUT, the 409 commits: something on the way may have repeated the PUT, whose first answer was 201.
@@ -89,6 +96,9 @@ pub enum Action {
     ReadToken,
     /// See whether the target exists and the issuer may still invite. Answered by [`Event::Passed`], [`Event::Refused`].
     CheckIssuer,
+    /// See whether the token is still neither revoked nor deleted, and its issuer may still invite. Answered by
+    /// [`Event::Passed`], [`Event::Refused`].
+    CheckAgain,
     /// Ask the backend whether the consumer is a member. Answered by [`Event::Member`].
     ReadMembership,
     /// Bind the use to the consumer in the ledger, in a new round. Answered by [`Event::Reserve`].
@@ -161,11 +171,11 @@ pub enum Attempt {
     Added,
     /// 409 `relationAlreadyExists`.
     AlreadyThere,
-    /// The backend itself refused, and did nothing: another 4xx.
+    /// The backend itself refused, and did nothing: another 4xx that only it gives.
     Refused,
     /// No byte of the request can have been sent.
     NotSent,
-    /// Anything else: no answer, half an answer, 5xx.
+    /// Anything else: no answer, half an answer, 5xx, what something on the way may have said.
     Unknown,
 }
 
@@ -195,12 +205,13 @@ enum Flow {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum State {
     Reading,
-    Checking,
+    Checking { mine: bool },
     Looking,
     Reserving,
     Adopting,
     Adding(Claim),
     Finishing(Claim),
+    Rechecking(Claim),
     Committing(Seen),
     Releasing(Round, Outcome),
     Ended(Outcome),
@@ -253,11 +264,12 @@ impl Redemption {
     fn after(&self, event: Event) -> State {
         use State::*;
         match (self.state, event) {
-            (Reading, Event::Token(Standing::Free)) => Checking,
-            (Reading, Event::Token(Standing::Mine)) => Adopting,
+            (Reading, Event::Token(Standing::Free)) => Checking { mine: false },
+            (Reading, Event::Token(Standing::Mine)) => Checking { mine: true },
             (Reading, Event::Token(Standing::Taken)) => Ended(Outcome::UsageLimitReached),
-            (Checking, Event::Passed) => Looking,
-            (Reading | Checking, Event::Refused) => Ended(Outcome::Refused),
+            (Checking { mine: false }, Event::Passed) => Looking,
+            (Checking { mine: true }, Event::Passed) => Adopting,
+            (Reading | Checking { .. }, Event::Refused) => Ended(Outcome::Refused),
             (Looking, Event::Member(true)) => Ended(Outcome::AlreadyMember),
             (Looking, Event::Member(false)) => Reserving,
             (Reserving, Event::Reserve(found)) => match found {
@@ -273,7 +285,11 @@ impl Redemption {
             },
             (Adding(claim), Event::Add(attempt)) => after_attempt(claim, attempt),
             (Finishing(claim), Event::Member(true)) => Committing(claim.seen()),
-            (Finishing(claim), Event::Member(false)) => Adding(claim),
+            (Finishing(claim), Event::Member(false)) => Rechecking(claim),
+            (Rechecking(claim), Event::Passed) => Adding(claim),
+            // What this flow tried itself may still act.
+            (Rechecking(Claim::Tried), Event::Refused) => Ended(Outcome::Failed),
+            (Rechecking(_), Event::Refused) => Ended(Outcome::Refused),
             (Committing(seen), event) => Ended(after_commit(seen, event)),
             (Releasing(_, outcome) | Ended(outcome), _) => Ended(outcome),
             (_, _) => Ended(Outcome::Failed),
@@ -285,7 +301,8 @@ impl State {
     fn action(self) -> Action {
         match self {
             State::Reading => Action::ReadToken,
-            State::Checking => Action::CheckIssuer,
+            State::Checking { .. } => Action::CheckIssuer,
+            State::Rechecking(_) => Action::CheckAgain,
             State::Looking | State::Finishing(_) => Action::ReadMembership,
             State::Reserving => Action::Reserve,
             State::Adopting => Action::Adopt,

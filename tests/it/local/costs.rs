@@ -91,6 +91,59 @@ async fn redeeming_costs_the_backend_no_more_than_this() {
     world.stop().await;
 }
 
+/// Whether an issuer may still invite takes more to find out where it does not stand in the list of its privileges.
+#[tokio::test]
+async fn redeeming_costs_more_where_the_issuer_is_an_owner_or_an_administrator() {
+    let world = World::new().await;
+    let id = |who: &str| world.fixture().user(who).id.clone();
+    let (dan, ben, olga, inviter) = (id("dan"), id("ben"), id("olga"), id("inviter"));
+    let group = format!("/groups/{}", world.fixture().group("developers").id);
+    let space = format!("/spaces/{}", world.fixture().space("atlas").id);
+    let rights = |target: &str, user: &str| format!("GET {target}/effective_users/{user}/privileges");
+    let member = |method: &str, target: &str, user: &str| format!("{method} {target}/users/{user}");
+
+    let by_owner = world.issue("olga", &format!("{space}/users/token")).await;
+    let owner = [
+        "POST /user/spaces/join".to_owned(),
+        format!("GET /users/{olga}"),
+        rights(&space, &olga),
+        format!("GET {space}/owners"),
+    ];
+    let by_admin = world.issue("inviter", &format!("{group}/users/token")).await;
+    let admin = [
+        "POST /user/groups/join".to_owned(),
+        format!("GET /users/{inviter}"),
+        rights(&group, &inviter),
+        format!("GET {group}"),
+        format!("GET /users/{inviter}/effective_privileges"),
+    ];
+    for (route, who, token, status, front, rest) in [
+        ("spaces", "ben", &by_owner, 409, &owner[..], vec![member("GET", &space, &ben)]),
+        (
+            "spaces",
+            "dan",
+            &by_owner,
+            201,
+            &owner,
+            vec![member("GET", &space, &dan), member("PUT", &space, &dan)],
+        ),
+        ("groups", "ben", &by_admin, 409, &admin, vec![member("GET", &group, &ben)]),
+        (
+            "groups",
+            "dan",
+            &by_admin,
+            201,
+            &admin,
+            vec![member("GET", &group, &dan), member("PUT", &group, &dan)],
+        ),
+    ] {
+        let path = format!("/user/{route}/join");
+        let request = world.request(who, "POST", &path).json(json!({ "token": token }));
+        assert_eq!(requests(&world, request, status).await, [front, &rest].concat(), "{who} {path}");
+    }
+    world.stop().await;
+}
+
 #[tokio::test]
 async fn looking_at_a_token_costs_the_backend_no_more_than_this() {
     let world = World::new().await;

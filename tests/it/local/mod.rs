@@ -13,6 +13,7 @@ mod joins;
 mod life;
 mod others;
 mod recovery;
+mod unfinished;
 
 use std::net::SocketAddr;
 use std::path::Path;

@@ -15,7 +15,7 @@ use crate::support::postgres::{self, PASSWORD};
 use crate::support::proxy::{Proxy, Setup, local_tables_at};
 use crate::support::relay::Relay;
 
-fn ledger(world: &World) -> std::sync::Arc<dyn ledger::Store> {
+pub fn ledger(world: &World) -> std::sync::Arc<dyn ledger::Store> {
     let file = world.directory.path().join("ledger.db");
     ledger::open(&ledger::Settings::at(Location::Sqlite(file)), Create::No)
 }

@@ -112,14 +112,18 @@ fn a_lost_answer_is_looked_after_at_once_and_the_put_repeated_once() {
     let lost = Event::Add(Attempt::Unknown);
     let found = [lost, Event::Member(true), Event::Committed(false)];
     assert_eq!(after_reserving(&found), [AddMember, ReadMembership, Commit, Answer(Outcome::Joined)]);
-    let repeated = [lost, Event::Member(false), Event::Add(Attempt::AlreadyThere), Event::Failed];
-    let expected = [AddMember, ReadMembership, AddMember, Commit, Answer(Outcome::Joined)];
+    let again = [lost, Event::Member(false), Event::Passed];
+    let repeated = [&again[..], &[Event::Add(Attempt::AlreadyThere), Event::Failed]].concat();
+    let expected = [AddMember, ReadMembership, CheckAgain, AddMember, Commit, Answer(Outcome::Joined)];
     assert_eq!(after_reserving(&repeated), expected);
     // Then it is left to a recovery: nothing is released, whatever the second attempt came to.
     for attempt in [Attempt::Unknown, Attempt::NotSent, Attempt::Refused] {
-        let told = after_reserving(&[lost, Event::Member(false), Event::Add(attempt)]);
-        assert!(matches!(told[3], Answer(Outcome::Failed | Outcome::Refused)), "{attempt:?}: {told:?}");
+        let told = after_reserving(&[&again[..], &[Event::Add(attempt)]].concat());
+        assert!(matches!(told[4], Answer(Outcome::Failed | Outcome::Refused)), "{attempt:?}: {told:?}");
     }
+    // Nor is the PUT repeated for a token that is no longer good; the first one may still act.
+    let told = after_reserving(&[lost, Event::Member(false), Event::Refused]);
+    assert_eq!(told, [AddMember, ReadMembership, CheckAgain, Answer(Outcome::Failed)]);
 }
 
 #[test]
@@ -164,27 +168,34 @@ fn a_recovery_adopts_looks_and_repeats_the_put() {
         actions(Redemption::by_recovery(), &found),
         [Adopt, ReadMembership, Commit, Answer(Outcome::Joined)]
     );
-    let missing = [adopted, Event::Member(false), Event::Add(Attempt::Added), Event::Committed(true)];
+    let missing =
+        [adopted, Event::Member(false), Event::Passed, Event::Add(Attempt::Added), Event::Committed(true)];
     assert_eq!(
         actions(Redemption::by_recovery(), &missing),
-        [Adopt, ReadMembership, AddMember, Commit, Answer(Outcome::Joined)]
+        [Adopt, ReadMembership, CheckAgain, AddMember, Commit, Answer(Outcome::Joined)]
     );
     let settled = [Event::Adopted(false)];
     assert_eq!(actions(Redemption::by_recovery(), &settled), [Adopt, Answer(Outcome::UsageLimitReached)]);
-    let refused = [adopted, Event::Member(false), Event::Add(Attempt::Refused)];
-    assert_eq!(actions(Redemption::by_recovery(), &refused)[3..], [Answer(Outcome::Refused)]);
+    let refused = [adopted, Event::Member(false), Event::Passed, Event::Add(Attempt::Refused)];
+    assert_eq!(actions(Redemption::by_recovery(), &refused)[4..], [Answer(Outcome::Refused)]);
+    let revoked = [adopted, Event::Member(false), Event::Refused];
+    assert_eq!(actions(Redemption::by_recovery(), &revoked)[2..], [CheckAgain, Answer(Outcome::Refused)]);
 }
 
 #[test]
-fn a_consumer_that_comes_again_finishes_its_own_reservation() {
+fn a_consumer_that_comes_again_passes_the_checks_and_finishes_its_own_reservation() {
     use Action::*;
-    let adopted = [Event::Token(Standing::Mine), Event::Adopted(true), Event::Member(true)];
+    let adopted = [Event::Token(Standing::Mine), Event::Passed, Event::Adopted(true), Event::Member(true)];
     for (committed, outcome) in [(true, Outcome::Joined), (false, Outcome::UsageLimitReached)] {
         let told = actions(Redemption::by_caller(), &[&adopted[..], &[Event::Committed(committed)]].concat());
-        assert_eq!(told, [ReadToken, Adopt, ReadMembership, Commit, Answer(outcome)]);
+        assert_eq!(told, [ReadToken, CheckIssuer, Adopt, ReadMembership, Commit, Answer(outcome)]);
     }
-    let gone = [Event::Token(Standing::Mine), Event::Adopted(false)];
-    assert_eq!(actions(Redemption::by_caller(), &gone), [ReadToken, Adopt, ReadToken]);
+    let gone = [Event::Token(Standing::Mine), Event::Passed, Event::Adopted(false)];
+    assert_eq!(actions(Redemption::by_caller(), &gone), [ReadToken, CheckIssuer, Adopt, ReadToken]);
+    for refused in [&[Event::Refused][..], &[Event::Token(Standing::Mine), Event::Refused]] {
+        let told = actions(Redemption::by_caller(), refused);
+        assert_eq!(told.last(), Some(&Answer(Outcome::Refused)), "{refused:?}");
+    }
 }
 
 #[test]

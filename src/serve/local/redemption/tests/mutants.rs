@@ -10,7 +10,7 @@ struct Mutant {
     rules: Rules,
 }
 
-const MUTANTS: [Mutant; 14] = [
+const MUTANTS: [Mutant; 17] = [
     machine("an attempt of unknown outcome is taken for unsent", |redemption, event| {
         redemption.next(match event {
             Event::Add(Attempt::Unknown) => Event::Add(Attempt::NotSent),
@@ -66,6 +66,21 @@ const MUTANTS: [Mutant; 14] = [
     }),
     machine("nobody looks whether the consumer is a member", |redemption, event| {
         skip(redemption, event, Action::ReadMembership, Event::Member(false))
+    }),
+    machine("nobody looks at the token again before repeating the attempt", |redemption, event| {
+        skip(redemption, event, Action::CheckAgain, Event::Passed)
+    }),
+    machine("nobody looks at the issuer's right", |redemption, event| {
+        skip(redemption, event, Action::CheckIssuer, Event::Passed)
+    }),
+    machine("a token that is no longer good is released", |redemption, event| {
+        match (redemption.state.action(), event) {
+            (Action::CheckAgain, Event::Refused) => {
+                redemption.state = State::Releasing(world::CURRENT, Outcome::Refused);
+                redemption.state.action()
+            }
+            (_, event) => redemption.next(event),
+        }
     }),
     machine("nobody adopts before going on with a reservation", |redemption, event| {
         skip(redemption, event, Action::Adopt, Event::Adopted(true))

@@ -3,8 +3,9 @@
 //!
 //! Few kinds of step say it all. A lost answer: the flow is told [`Event::Failed`] or [`Attempt::Unknown`], and the message
 //! is on its way: it may arrive at once, at any later time, or never. A crash: the flow takes no more steps; what it sent
-//! last may have been lost before. What asks nobody (answers, the issuer's right) happens at once, and a flow hears of an
-//! action when it is performed, for between that and its next action nobody sees a difference.
+//! last may have been lost before. Answers and the looks at the issuer's right happen at once, and a flow hears of an action
+//! when it is performed, for between that and its next action nobody sees a difference. So an attempt is begun when the
+//! flow hears of what came before it, and acts then or later.
 //!
 //! Of rounds, only whether one is the current one can matter: that is [`CURRENT`], every other [`PAST`].
 
@@ -48,7 +49,12 @@ pub enum Start {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct World {
     usage: Usage,
+    /// The token is revoked now.
     revoked: bool,
+    /// The issuer may not invite now.
+    barred: bool,
+    /// Whether either was ever so.
+    troubled: bool,
     members: [Membership; 2],
     /// Messages that were sent, and whose sender gave up waiting.
     late: Vec<(Consumer, Action)>,
@@ -80,8 +86,16 @@ enum Membership {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Flow {
     Recovery,
-    Running { consumer: Consumer, redemption: Redemption, action: Action },
-    Ended { outcome: Outcome },
+    Running {
+        consumer: Consumer,
+        redemption: Redemption,
+        action: Action,
+        /// The issuer's right was found good, and no attempt was made since.
+        vouched: bool,
+    },
+    Ended {
+        outcome: Outcome,
+    },
     Crashed,
 }
 
@@ -105,8 +119,10 @@ pub enum Step {
     Crash { flow: usize },
     /// A message that somebody gave up waiting for arrives.
     Arrive { message: usize },
-    /// The issuer revokes the token.
+    /// The issuer revokes the token, or takes that back.
     Revoke,
+    /// The issuer loses the right to invite, or gets it back.
+    Bar,
     /// Somebody makes A a member without the token.
     Add,
 }
@@ -117,13 +133,15 @@ impl World {
             Start::Recovery => Flow::Recovery,
             Start::Caller(consumer) => {
                 let (redemption, action) = Redemption::by_caller();
-                Flow::Running { consumer: *consumer, redemption, action }
+                Flow::Running { consumer: *consumer, redemption, action, vouched: false }
             }
         });
         let a = if member_before { Membership::Otherwise } else { Membership::No };
         World {
             usage: Usage::Free,
             revoked: false,
+            barred: false,
+            troubled: false,
             members: [a, Membership::No],
             late: Vec::new(),
             flows: flows.collect(),
@@ -143,8 +161,8 @@ impl World {
             }
         }
         steps.extend((0..self.late.len()).map(|message| Step::Arrive { message }));
-        if self.faults > 0 && !self.revoked {
-            steps.push(Step::Revoke);
+        if self.faults > 0 {
+            steps.extend([Step::Revoke, Step::Bar]);
         }
         if self.faults > 0 && self.members[A] == Membership::No {
             steps.push(Step::Add);
@@ -175,7 +193,7 @@ impl World {
                 self.flows[flow] = match self.usage {
                     Usage::Reserved(consumer) => {
                         let (redemption, action) = Redemption::by_recovery();
-                        Flow::Running { consumer, redemption, action }
+                        Flow::Running { consumer, redemption, action, vouched: false }
                     }
                     // It looks again later; here, another recovery does.
                     Usage::Free | Usage::Used(_) => Flow::Crashed,
@@ -214,7 +232,14 @@ impl World {
                 let (consumer, action) = self.late.remove(message);
                 self.perform(consumer, action, rules);
             }
-            Step::Revoke => self.revoked = true,
+            Step::Revoke => {
+                self.revoked = !self.revoked;
+                self.troubled = true;
+            }
+            Step::Bar => {
+                self.barred = !self.barred;
+                self.troubled = true;
+            }
             Step::Add => self.members[A] = Membership::Otherwise,
         }
         // Their order says nothing, and an attempt that cannot change anything is none.
@@ -234,15 +259,24 @@ impl World {
 
     /// Tells a flow what came of its action, and sees it to its next one or its end.
     fn tell(&mut self, flow: usize, event: Event, next: Next) -> Result<(), &'static str> {
-        let Flow::Running { redemption, action, .. } = &mut self.flows[flow] else {
+        let (revoked, barred) = (self.revoked, self.barred);
+        let Flow::Running { redemption, action, vouched, .. } = &mut self.flows[flow] else {
             panic!("it does not run")
         };
+        let was_attempt = *action == Action::AddMember;
+        *vouched &= !was_attempt;
         *action = next(redemption, event);
-        while *action == Action::CheckIssuer {
-            *action = next(redemption, Event::Passed);
+        while let Action::CheckIssuer | Action::CheckAgain = *action {
+            let refused = barred || revoked && *action == Action::CheckAgain;
+            *vouched = !refused;
+            *action = next(redemption, if refused { Event::Refused } else { Event::Passed });
         }
         match *action {
             Action::Answer(outcome) => self.end(flow, outcome),
+            Action::AddMember if revoked => {
+                Err("nobody is added by an attempt begun after the token was revoked")
+            }
+            Action::AddMember if !*vouched => Err("the issuer's right is looked at before each attempt"),
             _ => Ok(()),
         }
     }
@@ -270,7 +304,9 @@ impl World {
                 _ if mine => Standing::Mine,
                 _ => Standing::Taken,
             }),
-            Action::CheckIssuer => Event::Passed,
+            Action::CheckIssuer if self.barred => Event::Refused,
+            Action::CheckAgain if self.barred || self.revoked => Event::Refused,
+            Action::CheckIssuer | Action::CheckAgain => Event::Passed,
             Action::ReadMembership => Event::Member(self.members[consumer] != Membership::No),
             Action::Reserve if mine => {
                 self.adopt(rules);
@@ -357,7 +393,7 @@ impl World {
 
 /// Whether losing the answer to it is as good as never asking.
 fn is_read(action: Action) -> bool {
-    matches!(action, Action::ReadToken | Action::CheckIssuer | Action::ReadMembership)
+    matches!(action, Action::ReadToken | Action::CheckIssuer | Action::CheckAgain | Action::ReadMembership)
 }
 
 fn with_past_round(action: Action) -> Action {
@@ -375,6 +411,6 @@ fn order(action: Action) -> (u8, Round) {
         Action::AddMember => (2, PAST),
         Action::Commit => (3, PAST),
         Action::Release(round) => (4, round),
-        Action::ReadToken | Action::CheckIssuer | Action::ReadMembership | Action::Answer(_) => (5, PAST),
+        _ => (5, PAST),
     }
 }

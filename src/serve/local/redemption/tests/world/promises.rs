@@ -29,15 +29,24 @@ impl World {
         if self.flows.iter().all(ended) { self.check_end() } else { Ok(()) }
     }
 
-    /// If everybody vanished now and the backend answered, a recovery would finish what is reserved.
+    /// If everybody vanished now and the backend answered, a recovery would finish what is reserved; unless that takes an
+    /// attempt and the token is no longer good, when it leaves everything as it is.
     fn check_recovery(&self, next: Next, rules: Rules) -> Result<(), &'static str> {
         let Usage::Reserved(consumer) = self.usage else { return Ok(()) };
         let mut world = World { flows: Vec::new(), late: Vec::new(), ..*self };
+        let no_good = (self.revoked || self.barred) && self.members[consumer] == Membership::No;
         let (mut redemption, mut action) = Redemption::by_recovery();
         for _ in 0..10 {
+            if no_good && action == Action::AddMember {
+                return Err("a recovery adds nobody by a token that is no longer good");
+            }
             if matches!(action, Action::Answer(_)) {
-                let finished = world.usage == Usage::Used(consumer);
-                return if finished { Ok(()) } else { Err("a recovery finishes what is reserved") };
+                return match world.usage {
+                    Usage::Used(owner) if owner == consumer && !no_good => Ok(()),
+                    Usage::Reserved(owner) if owner == consumer && no_good => Ok(()),
+                    _ if no_good => Err("a recovery leaves a reservation that cannot be finished as it is"),
+                    _ => Err("a recovery finishes what is reserved"),
+                };
             }
             let event = world.perform(consumer, action, rules);
             action = next(&mut redemption, event);
@@ -63,7 +72,7 @@ impl World {
             return Err("failures do not count as a use");
         }
         let troubled = outcomes(Outcome::Failed) + outcomes(Outcome::Refused) > 0;
-        if !joined && !self.uncertain && !troubled && !self.revoked && !added {
+        if !joined && !self.uncertain && !troubled && !self.troubled && !added {
             return Err("somebody joins where nothing fails");
         }
         Ok(())
