@@ -66,6 +66,13 @@ impl Outgoing {
         self.finished = true;
     }
 
+    /// Gives memory back that is not needed while the peer takes nothing more.
+    pub fn release(&mut self) {
+        if self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+        }
+    }
+
     /// What is to be written, where it lies in one piece.
     pub fn flat(&self) -> Option<&[u8]> {
         self.piece.is_empty().then_some(&self.buffer)

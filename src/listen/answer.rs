@@ -140,7 +140,11 @@ impl Answer {
                 Some(bytes) => socket.poll_write(cx, bytes),
                 None => socket.poll_write_vectored(cx, &self.out.slices()),
             };
-            match ready!(written)? {
+            let Poll::Ready(written) = written else {
+                self.out.release();
+                return Poll::Pending;
+            };
+            match written? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 written => {
                     self.progressed = true;

@@ -12,6 +12,7 @@ mod guard;
 mod hpack;
 mod huffman;
 mod incoming;
+mod place;
 mod request;
 mod stream;
 mod watch;

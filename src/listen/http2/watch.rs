@@ -7,14 +7,13 @@ use super::Bounds;
 use super::calm::Calm;
 use super::fields::Judge;
 use super::hpack::Decoder;
+use super::place::{Frame, Place, Step};
 use crate::timer;
 
 /// The client's first bytes (RFC 9113 section 3.4).
 pub(in crate::listen) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// So many of them are a request line that nothing else has.
 pub(in crate::listen) const TOLD: usize = b"PRI * HTTP/2.0\r\n".len();
-/// The length of a frame's head.
-const HEAD: usize = 9;
 /// A header block may be spread over so many frames without a byte in them.
 const EMPTY_CONTINUATIONS: u32 = 4;
 
@@ -121,93 +120,6 @@ struct Block {
     /// What stands before and behind it in its first frame.
     padding: bool,
     priority: bool,
-}
-
-/// Where in a sequence of frames one direction is.
-#[derive(Debug)]
-struct Place {
-    /// What is to come of a preface.
-    preface: usize,
-    head: [u8; HEAD],
-    have: usize,
-    /// What is to come of the payload.
-    left: usize,
-    /// The payload's first bytes.
-    code: [u8; 8],
-    code_have: usize,
-}
-
-/// The head of a frame.
-#[derive(Clone, Copy, Debug)]
-struct Frame {
-    length: usize,
-    kind: u8,
-    flags: u8,
-    stream: u32,
-}
-
-impl Place {
-    fn new(preface: usize) -> Self {
-        Place { preface, head: [0; HEAD], have: 0, left: 0, code: [0; 8], code_have: 0 }
-    }
-
-    fn frame(&self) -> Frame {
-        let length =
-            usize::from(self.head[0]) << 16 | usize::from(self.head[1]) << 8 | usize::from(self.head[2]);
-        let [.., a, b, c, d] = self.head;
-        let stream = u32::from_be_bytes([a & 0x7f, b, c, d]);
-        Frame { length, kind: self.head[3], flags: self.head[4], stream }
-    }
-
-    /// Goes on over these bytes: the frame whose head is complete now, or a piece of its payload, and the rest.
-    fn step<'a>(&mut self, mut bytes: &'a [u8]) -> (Option<Step<'a>>, &'a [u8]) {
-        if self.preface > 0 {
-            let taken = self.preface.min(bytes.len());
-            self.preface -= taken;
-            bytes = &bytes[taken..];
-        }
-        if bytes.is_empty() {
-            return (None, bytes);
-        }
-        if self.left == 0 {
-            let taken = (HEAD - self.have).min(bytes.len());
-            self.head[self.have..self.have + taken].copy_from_slice(&bytes[..taken]);
-            self.have += taken;
-            bytes = &bytes[taken..];
-            if self.have < HEAD {
-                return (None, bytes);
-            }
-            self.have = 0;
-            self.code_have = 0;
-            let frame = self.frame();
-            self.left = frame.length;
-            return (Some(Step::Head(frame)), bytes);
-        }
-        let taken = self.left.min(bytes.len());
-        let of_code = taken.min(self.code.len() - self.code_have);
-        self.code[self.code_have..self.code_have + of_code].copy_from_slice(&bytes[..of_code]);
-        self.code_have += of_code;
-        self.left -= taken;
-        let piece = Step::Piece {
-            frame: self.frame(),
-            bytes: &bytes[..taken],
-            is_last: self.left == 0,
-            code: self.code,
-        };
-        (Some(piece), &bytes[taken..])
-    }
-
-    /// Whether a frame's head is half there.
-    fn is_inside_head(&self) -> bool {
-        self.have > 0
-    }
-}
-
-enum Step<'a> {
-    /// The head of a frame.
-    Head(Frame),
-    /// A piece of its payload, and the eight bytes that the payload began with, once they are there.
-    Piece { frame: Frame, bytes: &'a [u8], is_last: bool, code: [u8; 8] },
 }
 
 impl Watch {
