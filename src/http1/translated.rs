@@ -117,3 +117,74 @@ fn join_cookies(headers: &mut HeaderMap) -> Result<(), Refused> {
     headers.insert(COOKIE, joined);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+    use http::header::{CONTENT_LENGTH, HeaderName};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::http1::{Framing, write};
+
+    const LIMITS: HeadLimits = HeadLimits { bytes: 2048, fields: 12, line: 256 };
+
+    /// Names that mean something to a reader of HTTP/1.1, and any other.
+    fn name() -> impl Strategy<Value = HeaderName> {
+        let known = ["host", "cookie", "content-length", "expect", "te", "x-a", "trailer", "via"];
+        let known = prop::sample::select(known.to_vec()).prop_map(HeaderName::from_static);
+        let any = "[a-z0-9!#$%&'*+.^_`|~-]{1,12}".prop_map(|name| HeaderName::try_from(name).unwrap());
+        // h2 lets none of these pass (RFC 9113 section 8.2.2).
+        let of_connections = ["connection", "transfer-encoding", "upgrade", "keep-alive", "proxy-connection"];
+        prop_oneof![known, any]
+            .prop_filter("fields of a connection", move |name| !of_connections.contains(&name.as_str()))
+    }
+
+    fn value() -> impl Strategy<Value = HeaderValue> {
+        let known =
+            prop::sample::select(vec!["", "a", "3", "03", "a, b", "a:80", "100-continue", "trailers"]);
+        let known = known.prop_map(|text| text.as_bytes().to_vec());
+        let any = prop::collection::vec(any::<u8>(), 0..200);
+        prop_oneof![known, any].prop_filter_map("a value", |bytes| HeaderValue::from_bytes(&bytes).ok())
+    }
+
+    fn path() -> impl Strategy<Value = PathAndQuery> {
+        let bytes = prop_oneof!["[/*][ -~]{0,40}", ".{0,20}", "/[a-z?=&%]{0,300}"];
+        bytes.prop_filter_map("a path", |path| PathAndQuery::try_from(path).ok())
+    }
+
+    proptest! {
+        /// What another reader makes of the bytes is what was meant, to the last field.
+        #[test]
+        fn a_head_is_refused_or_reads_back_as_the_same(
+            method in "(GET|POST|OPTIONS|CONNECT|[A-Z!#$%&'*+.^_`|~-]{1,9})",
+            scheme in prop::sample::select(vec![None, Some("http"), Some("https"), Some("ftp")]),
+            authority in prop::option::of("(a|a:80|[!-~]{0,12})"),
+            path in prop::option::weighted(0.9, path()),
+            fields in prop::collection::vec((name(), value()), 0..16),
+        ) {
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            let said = Fields { method, scheme, authority: authority.as_deref(), path: path.as_ref() };
+            let Ok(head) = translate(&said, fields.into_iter().collect(), &LIMITS) else { return Ok(()) };
+
+            let mut headers = head.headers.clone();
+            headers.remove(CONTENT_LENGTH);
+            let mut bytes = BytesMut::new();
+            let target = head.uri.path_and_query().unwrap().as_str();
+            write::request(&mut bytes, &head.method, target, &headers, head.framing);
+            let read = head::take_request(&mut bytes, &mut 0, &LIMITS);
+            let Ok(Some(read)) = read else { panic!("{head:?} reads back as {read:?}") };
+            prop_assert!(bytes.is_empty());
+            prop_assert_eq!(&read.method, &head.method);
+            prop_assert_eq!(read.uri.to_string(), target);
+            prop_assert_eq!(read.framing, head.framing);
+            prop_assert_eq!(read.expects_continue, head.expects_continue);
+            prop_assert!(read.keep_alive && !read.upgrade);
+            let mut expected = headers;
+            if let Framing::Length(length) = head.framing {
+                expected.insert(CONTENT_LENGTH, HeaderValue::from(length));
+            }
+            prop_assert_eq!(read.headers, expected);
+        }
+    }
+}

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::CONNECTION;
-use http::{HeaderValue, Method, Response, StatusCode};
+use http::{HeaderValue, Method, Response, StatusCode, Version};
 use http_body::{Body as _, Frame, SizeHint};
 use tokio::io::AsyncWrite;
 
@@ -23,6 +23,9 @@ use crate::http1::{Decoded, Decoder, Framing, Interim, Outgoing, ResponseHead, T
 /// The smallest and the largest room for a read.
 const LEAST: usize = 8 * 1024;
 const MOST: usize = 48 * 1024;
+/// The largest for a client of HTTP/2: what fits into one frame of most clients leaves there as it came, uncut and
+/// uncopied (RFC 9113 section 4.2).
+const MOST_FRAMED: usize = 16 * 1024;
 /// How many interim responses one request may be given.
 const INTERIMS: u32 = 100;
 
@@ -45,6 +48,8 @@ pub(super) struct Exchange {
     keep: bool,
     decoder: Decoder,
     room: usize,
+    /// How far the room may grow.
+    most: usize,
     waiting: Waiting,
     response_timeout: Duration,
     stall: Duration,
@@ -87,10 +92,19 @@ impl Exchange {
             keep: true,
             decoder: Decoder::Done,
             room: LEAST,
+            most: MOST,
             waiting: Waiting::Nothing,
             response_timeout: settings.response_timeout,
             stall: settings.stall,
         }
+    }
+
+    /// The same for a client that speaks this version.
+    pub fn for_client(mut self, version: Version) -> Self {
+        if version == Version::HTTP_2 {
+            self.most = MOST_FRAMED;
+        }
+        self
     }
 
     /// Sends the request and reads the head of its response.
@@ -301,7 +315,7 @@ impl Exchange {
         connection.buffer.reserve(room);
         let stream = Pin::new(&mut connection.stream);
         let read = ready!(tokio_util::io::poll_read_buf(stream, cx, &mut connection.buffer))?;
-        self.room = if read >= room { (room * 2).min(MOST) } else { room };
+        self.room = if read >= room { (room * 2).min(self.most) } else { room };
         Poll::Ready(Ok(read))
     }
 

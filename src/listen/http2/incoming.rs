@@ -23,6 +23,9 @@ pub(super) struct Incoming {
     lent: usize,
     /// What the client said would still come.
     left: Option<u64>,
+    /// The piece that makes the body as long as was said, until the stream has ended well. The backend would else have a
+    /// whole request whose client is told that it was none.
+    last: Bytes,
     is_done: bool,
     stall: Duration,
     /// There is one as soon as the client lets us wait.
@@ -72,7 +75,16 @@ impl Fate {
 
 impl Incoming {
     pub fn new(stream: RecvStream, length: Option<u64>, stall: Duration, fate: Fate) -> Self {
-        Incoming { stream, lent: 0, left: length, is_done: false, stall, deadline: None, fate }
+        Incoming {
+            stream,
+            lent: 0,
+            left: length,
+            last: Bytes::new(),
+            is_done: false,
+            stall,
+            deadline: None,
+            fate,
+        }
     }
 
     fn give_back(&mut self) {
@@ -96,7 +108,9 @@ impl Incoming {
             if let Some(left) = &mut self.left {
                 *left = left.saturating_sub(data.len() as u64);
             }
-            if !data.is_empty() {
+            if self.left == Some(0) && self.last.is_empty() && !self.stream.is_end_stream() {
+                self.last = data;
+            } else if !data.is_empty() {
                 return Poll::Ready(Some(Ok(Frame::data(data))));
             }
         }
@@ -104,13 +118,16 @@ impl Incoming {
             Err(error) => self.fail(error),
             Ok(trailers) => {
                 self.is_done = true;
-                let Some(trailers) = trailers else { return Poll::Ready(None) };
+                let last = std::mem::take(&mut self.last);
+                let last = (!last.is_empty()).then(|| Ok(Frame::data(last)));
+                let Some(trailers) = trailers else { return Poll::Ready(last) };
                 let bad = self.fate.has_bad_trailers().then_some("trailers have a pseudo-header field");
                 if let Some(text) = bad.or(check_trailers(&trailers).err()) {
                     self.fate.set(Failure::Malformed);
                     return Poll::Ready(Some(Err(Broken::Malformed(text))));
                 }
-                Poll::Ready((!trailers.is_empty()).then(|| Ok(Frame::trailers(trailers))))
+                // Behind a body whose length was told there is no place for trailers in HTTP/1.1.
+                Poll::Ready(last.or_else(|| (!trailers.is_empty()).then(|| Ok(Frame::trailers(trailers)))))
             }
         }
     }
@@ -147,11 +164,12 @@ impl http_body::Body for Incoming {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.is_done || self.stream.is_end_stream()
+        self.is_done || self.last.is_empty() && self.stream.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
+        let left = self.left.map(|left| left + self.last.len() as u64);
+        left.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
 

@@ -1,11 +1,13 @@
 //! HTTP/2 from clients. What is malformed, ambiguous or a flood never reaches the backend; what is well is translated to
 //! HTTP/1.1 and back without a loss, frame by frame and with real peers.
 
+mod clients;
 mod floods;
 mod frames;
 mod heads;
 mod life;
 mod peers;
+mod stalled;
 mod translation;
 mod wire;
 

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::process::Command;
 
-use super::wire::{Client, request};
 use crate::support::authority::Authority;
 use crate::support::backend::Backend;
 use crate::support::nginx::Nginx;
@@ -91,50 +90,4 @@ async fn nghttp_finds_nothing_to_object_to() {
     let seen = run("nghttp", &["-nv", &url(program.address(), "/")]);
     assert!(seen.contains(":status: 200"), "{seen}");
     assert!(!seen.contains("PROTOCOL_ERROR") && !seen.contains("RST_STREAM"), "{seen}");
-}
-
-#[tokio::test]
-async fn stalled_readers_cost_a_bounded_part_of_what_they_ask_for() {
-    const READERS: usize = 50;
-    let body = "x".repeat(20 * 1024 * 1024);
-    let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-    let backend = Backend::new(move |link| {
-        while link.request().is_some() {
-            link.send(&answer);
-        }
-    });
-    let program = Setup::before(backend.address).start();
-    let mut warm = Client::to(program.address()).await;
-    warm.write(&request(1, "GET")).await;
-    warm.until(0, 1).await;
-    let before = resident(program.pid());
-    let mut readers = Vec::new();
-    for _ in 0..READERS {
-        let mut client = Client::to(program.address()).await;
-        // A window for all of it, which the client then does not read.
-        let windows = [
-            super::wire::setting(4, 0x7fff_ffff),
-            super::wire::frame(super::wire::WINDOW_UPDATE, 0, 0, &[0x3f, 0, 0, 0]),
-        ];
-        client.write(&[windows.concat(), request(1, "GET")].concat()).await;
-        client.until(0, 1).await;
-        readers.push(client);
-    }
-    // Until nothing more moves.
-    let mut last = (0, 0);
-    while last.1 < 10 {
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        let now = resident(program.pid());
-        last = if now == last.0 { (now, last.1 + 1) } else { (now, 0) };
-    }
-    let grown = last.0.saturating_sub(before);
-    // Of a gigabyte. A debug build and what the allocator keeps are in it, hence the margin.
-    assert!(grown <= 20 * 1024, "{grown} KiB for {READERS} readers");
-}
-
-/// The resident memory of a process, in KiB.
-fn resident(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_ascii_whitespace().nth(1).unwrap().parse().unwrap()
 }

@@ -250,6 +250,44 @@ async fn a_body_that_the_client_breaks_off_is_never_complete_for_the_backend() {
 }
 
 #[tokio::test]
+async fn a_body_is_complete_for_the_backend_only_when_the_stream_has_ended_well() {
+    let (sender, receiver) = mpsc::channel();
+    let backend = Backend::new(move |link| {
+        if link.head().is_some_and(|head| head.line.starts_with("PUT ")) {
+            let body = link.exactly(5).unwrap();
+            link.send("HTTP/1.1 204 No Content\r\n\r\n");
+            sender.send(String::from_utf8(body).unwrap()).unwrap();
+        } else {
+            let body = link.rest();
+            sender.send(String::from_utf8_lossy(&body).into_owned()).unwrap();
+        }
+    });
+    let program = proxy(&backend);
+    let trailers = |fields| frame(HEADERS, END_STREAM | END_HEADERS, 1, &block(fields));
+    let mut client = Client::to(program.address()).await;
+    client.write(&[head(1, "POST|content-length 5"), data(1, b"abc")].concat()).await;
+    backend.connected(1);
+    // All of the body, and in later packets an end that is none.
+    client.write(&data(1, b"de")).await;
+    client.write(&frame(super::wire::PING, 0, 0, &[0; 8])).await;
+    client.until(super::wire::PING, 0).await;
+    client.write(&trailers(":path /")).await;
+    assert_eq!(client.verdict(1).await, Reset(1), "{:?}", client.seen);
+    let body = receiver.recv_timeout(Duration::from_secs(20)).unwrap();
+    assert!(body.len() < 5, "{body}");
+
+    let put = ":method PUT|:scheme http|:path /|:authority a|content-length 5";
+    for ending in [trailers("x-sum 5"), last(1, b"")] {
+        let mut client = Client::to(program.address()).await;
+        client.write(&[head(1, put), data(1, b"abc")].concat()).await;
+        client.write(&data(1, b"de")).await;
+        client.write(&ending).await;
+        assert_eq!(client.verdict(1).await, Status(204), "{:?}", client.seen);
+        assert_eq!(receiver.recv_timeout(Duration::from_secs(20)).unwrap(), "abcde");
+    }
+}
+
+#[tokio::test]
 async fn the_windows_of_the_client_are_obeyed() {
     let backend = Backend::answering("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n0123456789");
     let program = proxy(&backend);

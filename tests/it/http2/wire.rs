@@ -1,10 +1,14 @@
 //! HTTP/2 frame by frame: it sends exactly the frames it is given, however wrong, and tells what becomes of a stream.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 pub const DATA: u8 = 0;
 pub const HEADERS: u8 = 1;
@@ -125,9 +129,14 @@ pub enum Verdict {
     Closed,
 }
 
+/// A socket, or TLS on one.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
 /// One connection.
 pub struct Client {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     unread: Vec<u8>,
     /// Everything that came, but for the payload of DATA.
     pub seen: Vec<Frame>,
@@ -136,24 +145,52 @@ pub struct Client {
 impl Client {
     /// Connects and says what a client has to say first.
     pub async fn to(address: SocketAddr) -> Self {
+        Client::after(b"", address).await
+    }
+
+    /// The same after these bytes.
+    pub async fn after(begin: &[u8], address: SocketAddr) -> Self {
         let mut client = Client::silent(address).await;
+        client.write(begin).await;
+        client.open().await;
+        client
+    }
+
+    /// The same over TLS, which begins after these bytes.
+    pub async fn secure(begin: &[u8], address: SocketAddr, name: &str, mut config: ClientConfig) -> Self {
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let mut socket = connect(address).await;
+        socket.write_all(begin).await.expect("the server reads");
+        let name = ServerName::try_from(name.to_owned()).expect("a name");
+        let stream = TlsConnector::from(Arc::new(config)).connect(name, socket).await.expect("a handshake");
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+        let mut client = Client::over(Box::new(stream));
+        client.open().await;
+        client
+    }
+
+    fn over(stream: Box<dyn Stream>) -> Self {
+        Client { stream, unread: Vec::new(), seen: Vec::new() }
+    }
+
+    async fn open(&mut self) {
         // No table: what comes can be read without one.
         let opening = [PREFACE, &setting(1, 0)].concat();
-        client.write(&opening).await;
-        client
+        self.write(&opening).await;
     }
 
     /// Connects.
     pub async fn silent(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).await.expect("the server listens");
-        stream.set_nodelay(true).expect("a socket option");
-        Client { stream, unread: Vec::new(), seen: Vec::new() }
+        Client::over(Box::new(connect(address).await))
     }
 
     /// Writes bytes; says whether the server still takes them.
     pub async fn write(&mut self, bytes: &[u8]) -> bool {
-        let written = tokio::time::timeout(PATIENCE, self.stream.write_all(bytes)).await;
-        written.expect("the server reads").is_ok()
+        let written = tokio::time::timeout(PATIENCE, async {
+            self.stream.write_all(bytes).await?;
+            self.stream.flush().await
+        });
+        written.await.expect("the server reads").is_ok()
     }
 
     /// The next frame; `None` at the end of the connection.
@@ -244,6 +281,12 @@ impl Client {
         }
         last
     }
+}
+
+async fn connect(address: SocketAddr) -> TcpStream {
+    let socket = TcpStream::connect(address).await.expect("the server listens");
+    socket.set_nodelay(true).expect("a socket option");
+    socket
 }
 
 /// An error code.

@@ -42,7 +42,7 @@ async fn an_idle_connection_costs_under_20_kib() {
 }
 
 #[tokio::test]
-async fn readers_that_stall_cost_a_bounded_amount() {
+async fn fifty_readers_that_stall_on_20_mb_cost_under_8_mib() {
     const COUNT: u64 = 50;
     const SIZE: usize = 20 << 20;
     let backend = Backend::new(|link| {
@@ -74,7 +74,8 @@ async fn readers_that_stall_cost_a_bounded_amount() {
     }
     // By the time that one is read to its end, the others have been sent what they take.
     stalled[0].skip(SIZE).await;
-    let each = resident(&program).saturating_sub(before) / COUNT;
-    println!("a stalled TLS reader costs {} KiB", each / KIB);
-    assert!(each < 512 * KIB, "a stalled TLS reader costs {} KiB", each / KIB);
+    let cost = resident(&program).saturating_sub(before) / KIB;
+    println!("{COUNT} stalled TLS readers cost {cost} KiB");
+    // Two thirds of it in a debug build; the rest is for what the allocator keeps.
+    assert!(cost < 8 * KIB, "{COUNT} stalled TLS readers cost {cost} KiB");
 }
