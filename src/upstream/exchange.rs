@@ -77,7 +77,13 @@ enum Waiting {
 }
 
 impl Exchange {
-    pub fn new(mut connection: Box<Connection>, unsent: Unsent, settings: &Settings) -> Self {
+    /// An exchange for a client that speaks this version.
+    pub fn new(
+        mut connection: Box<Connection>,
+        unsent: Unsent,
+        client: Version,
+        settings: &Settings,
+    ) -> Self {
         let is_reused = connection.requests > 0;
         connection.requests += 1;
         Exchange {
@@ -92,19 +98,11 @@ impl Exchange {
             keep: true,
             decoder: Decoder::Done,
             room: LEAST,
-            most: MOST,
+            most: if client == Version::HTTP_2 { MOST_FRAMED } else { MOST },
             waiting: Waiting::Nothing,
             response_timeout: settings.response_timeout,
             stall: settings.stall,
         }
-    }
-
-    /// The same for a client that speaks this version.
-    pub fn for_client(mut self, version: Version) -> Self {
-        if version == Version::HTTP_2 {
-            self.most = MOST_FRAMED;
-        }
-        self
     }
 
     /// Sends the request and reads the head of its response.

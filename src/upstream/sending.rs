@@ -187,8 +187,7 @@ impl Upstream {
         message.asks(&server);
         let may_switch = message.parts.headers.contains_key(UPGRADE);
         let begin = Instant::now();
-        let exchange = Exchange::new(connection, unsent, &self.settings);
-        let mut exchange = exchange.for_client(message.parts.version);
+        let mut exchange = Exchange::new(connection, unsent, message.parts.version, &self.settings);
         match exchange.head(&message.parts.method, may_switch, message.interim).await {
             Ok(head) => {
                 self.metrics.upstream_request(server.handle, begin.elapsed().as_secs_f64());

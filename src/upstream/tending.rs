@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use http::header::{CONNECTION, HOST, HeaderValue, USER_AGENT};
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, Version};
 
 use super::exchange::{Exchange, Unsent};
 use super::server::{Server, milliseconds};
@@ -79,7 +79,8 @@ async fn ask(server: &Arc<Server>, settings: &Settings, path: &str) -> Result<()
     fields.insert(CONNECTION, HeaderValue::from_static("close"));
     let mut head = BytesMut::new();
     write::request(&mut head, &Method::GET, path, &fields, Framing::None);
-    let mut exchange = Exchange::new(connection, Unsent::new(head, Framing::None, Body::None), settings);
+    let unsent = Unsent::new(head, Framing::None, Body::None);
+    let mut exchange = Exchange::new(connection, unsent, Version::HTTP_11, settings);
     let head = exchange.head(&Method::GET, false, &Interim::unwanted()).await;
     match head.map_err(|failure| failure.to_string())?.status {
         status if status.is_success() => Ok(()),
