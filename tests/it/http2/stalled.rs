@@ -68,7 +68,6 @@ async fn cost_under_8_mib(program: &Program, connect: impl AsyncFn() -> Client) 
         last = if now == last.0 { (now, last.1 + 1) } else { (now, 0) };
     }
     let grown = last.0.saturating_sub(before);
-    println!("{READERS} stalled readers cost {grown} KiB");
     // Two thirds of it in a debug build, whose futures are larger; the rest is for what the allocator keeps.
     assert!(grown < 8 * 1024, "{grown} KiB for {READERS} readers");
 }
