@@ -6,7 +6,7 @@
 //! 2. [`pipeline`] asks [`route`] which deprecated operation it is; most are none and go straight to [`upstream`].
 //! 3. [`policy`] says what should happen to this call now.
 //! 4. [`serve`] does it, in one of the modes, through [`upstream`] and with answers from [`reply`].
-//! 5. [`policy::headers`] dresses the answer and [`metrics`] counts it.
+//! 5. [`policy::headers`] dresses the answer, [`metrics`] counts it, and [`usage`] remembers who called.
 //!
 //! The modules below stand in reading order, top storey to bottom: a room uses only rooms further down
 //! (`tests/it/layering.rs` holds them to it).
@@ -31,6 +31,7 @@ pub mod admin;
 pub mod sandbox;
 pub mod pipeline;
 pub mod serve;
+pub mod usage;
 pub mod policy;
 pub mod route;
 pub mod upstream;

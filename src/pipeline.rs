@@ -27,6 +27,7 @@ use crate::serve::local::{self, Local, Task};
 use crate::serve::rewrite::TokenApi;
 use crate::trace::{self, Tracer};
 use crate::upstream::{Failure, Upstream, hygiene, on_behalf};
+use crate::usage::{self, Usage};
 
 /// Everything that a request needs, built from one checked configuration and never changed.
 pub struct Pipeline {
@@ -41,6 +42,22 @@ pub struct Pipeline {
     clock: Clock,
     /// Makes spans, where they are wanted.
     tracer: Option<Arc<Tracer>>,
+    /// Who counts who calls, if anybody.
+    usage: Option<Arc<Usage>>,
+}
+
+/// What a call is counted by beside its answer.
+struct Calling {
+    caller: Caller,
+    user_agent: Option<HeaderValue>,
+    now: Timestamp,
+    begin: Instant,
+}
+
+impl Calling {
+    fn of(headers: &HeaderMap, now: Timestamp, begin: Instant) -> Self {
+        Calling { caller: Caller::of(headers), user_agent: headers.get(USER_AGENT).cloned(), now, begin }
+    }
 }
 
 impl Pipeline {
@@ -71,7 +88,16 @@ impl Pipeline {
             self.token_api.behind(Arc::clone(&upstream))
         };
         let (admission, metrics) = (Arc::clone(&self.admission), Arc::clone(&self.metrics));
-        Pipeline::with(book, upstream, token_api, local, admission, metrics, self.log.clone(), self.clock)
+        let log = self.log.clone();
+        Pipeline {
+            usage: self.usage.clone(),
+            ..Pipeline::with(book, upstream, token_api, local, admission, metrics, log, self.clock)
+        }
+    }
+
+    /// The same pipeline, whose calls are counted here as well.
+    pub fn counted_by(self, usage: Arc<Usage>) -> Self {
+        Pipeline { usage: Some(usage), ..self }
     }
 
     #[allow(clippy::too_many_arguments, reason = "what is shared, for two constructors")]
@@ -88,7 +114,18 @@ impl Pipeline {
         let local = local.map(|(settings, ledger)| {
             Local::new(settings, token_api.clone(), ledger, Arc::clone(&metrics), clock)
         });
-        Pipeline { book, upstream, token_api, local, admission, metrics, log, clock, tracer: None }
+        Pipeline {
+            book,
+            upstream,
+            token_api,
+            local,
+            admission,
+            metrics,
+            log,
+            clock,
+            tracer: None,
+            usage: None,
+        }
     }
 
     /// The same pipeline, with spans of its requests or without.
@@ -214,9 +251,9 @@ impl Pipeline {
         let entry = &self.book.entries[call.operation];
         let prepared = self.prepare(&mut request, peer);
         // Who calls is read from what the backend gets: fields that `Connection` names end here, credentials too.
-        let caller = Caller::of(request.headers());
-        let wants_problem = reply::wants_problem(request.headers());
         let now = self.clock.now();
+        let calling = Calling::of(request.headers(), now, begin);
+        let wants_problem = reply::wants_problem(request.headers());
         let verdict = policy::decide(entry, now);
         let refused = prepared.or_else(|| match verdict.mode {
             // Nobody's credentials are looked at.
@@ -231,7 +268,7 @@ impl Pipeline {
                 }
                 let forward = async |request| self.send(request, peer).await;
                 let modes = serve::Modes { token_api: &self.token_api, local: self.local.as_ref() };
-                modes.serve(entry, verdict.mode, call, &caller, now, request, forward).await
+                modes.serve(entry, verdict.mode, call, &calling.caller, now, request, forward).await
             }
         };
         if reply::is_unheard(&served.response) {
@@ -240,7 +277,8 @@ impl Pipeline {
         if let Some(failure) = served.response.extensions_mut().remove::<reply::Failure>() {
             served.response = reply::failure_with(&failure, policy::directions(entry, call), wants_problem);
         }
-        self.answered_call(served, entry, call, &caller, verdict.phase, now, peer, begin)
+        let verified = self.usage.is_some() && usage::proof::proves(&mut served.response).await;
+        self.answered_call(served, entry, call, &calling, verified, verdict.phase, peer)
     }
 
     /// Dresses and counts the answer to a call of a deprecated operation.
@@ -250,12 +288,13 @@ impl Pipeline {
         mut served: serve::Served,
         entry: &policy::Entry,
         call: &Call,
-        caller: &Caller,
+        calling: &Calling,
+        verified: bool,
         phase: Phase,
-        now: Timestamp,
         peer: &Peer,
-        begin: Instant,
     ) -> Response<Body> {
+        let Calling { caller, user_agent, now, begin } = calling;
+        let now = *now;
         policy::headers::dress(served.response.headers_mut(), entry, call);
 
         let (operation, code, duration) =
@@ -268,6 +307,18 @@ impl Pipeline {
         });
         self.metrics.request(Route::Deprecated, &operation.method, code, seconds);
         self.metrics.deprecated(&operation.id, served.mode, phase, code, seconds, now);
+        if let Some(usage) = &self.usage {
+            usage.called(&usage::Call {
+                operation: &operation.id,
+                consumer: &caller.consumer,
+                verified,
+                mode: served.mode,
+                status: code,
+                user_agent: user_agent.as_ref().map(HeaderValue::as_bytes),
+                address: peer.client(),
+                at: now,
+            });
+        }
         self.log.deprecated(&DeprecatedCall {
             at: now,
             operation: &operation.id,
@@ -301,8 +352,8 @@ impl Pipeline {
                 let directions = policy::directions(entry, &call);
                 let response = reply::failure_with(&failure, directions, wants_problem);
                 let served = serve::Served { response, mode: verdict.mode };
-                let caller = Caller::of(request.headers());
-                return self.answered_call(served, entry, &call, &caller, verdict.phase, now, peer, begin);
+                let calling = Calling::of(request.headers(), now, begin);
+                return self.answered_call(served, entry, &call, &calling, false, verdict.phase, peer);
             }
             Found::OtherMethod { operations } => {
                 operations.first().map(|&first| self.book.entries[first].operation.template.as_str())

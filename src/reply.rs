@@ -144,6 +144,14 @@ pub fn is_unheard(response: &Response<Body>) -> bool {
 #[derive(Clone, Copy)]
 struct Unheard;
 
+/// Whether an answer was made here, from whatever it was made.
+pub fn is_ours(response: &Response<Body>) -> bool {
+    response.extensions().get::<Ours>().is_some()
+}
+
+#[derive(Clone, Copy)]
+struct Ours;
+
 /// 410 `operationGone` with directions in its details. It must not be cached, lest it outlive a change of mind.
 pub fn gone(details: Value, wants_problem: bool) -> Response<Body> {
     let description = "This operation is no longer available. The details say what to use instead.";
@@ -210,6 +218,7 @@ pub fn bad_data(key: &str) -> Response<Body> {
 pub fn empty(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::Full(Bytes::new()));
     *response.status_mut() = status;
+    response.extensions_mut().insert(Ours);
     response
 }
 
@@ -313,6 +322,7 @@ fn own(status: StatusCode, error: Error<'_>, wants_problem: bool) -> Response<Bo
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    response.extensions_mut().insert(Ours);
     response
 }
 

@@ -86,6 +86,7 @@ impl Peers {
         let mut child = Command::new("taskset")
             .args(["-c", MEASURED, env!("CARGO_BIN_EXE_duskgate"), "run", "--config"])
             .arg(&file)
+            .env("STATE_DIRECTORY", &self.directory)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

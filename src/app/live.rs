@@ -1,7 +1,7 @@
 //! What lives on while configurations come and go: the pipeline in force, and how it is replaced.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -23,6 +23,7 @@ use crate::policy::{AfterSunset, Book};
 use crate::serve::local;
 use crate::trace::Tracer;
 use crate::upstream::{Prepared, Upstream};
+use crate::usage::Usage;
 
 /// How long it is believed whether a backend answers.
 const BELIEVED: Duration = Duration::from_secs(1);
@@ -33,8 +34,8 @@ pub struct Live {
     /// The configuration in force; locked while another one is loaded, so that reloads do not overtake each other.
     config: Mutex<Arc<Config>>,
     source: Option<Source>,
-    /// Opened when a configuration first needs it.
-    ledger: OnceLock<Arc<dyn Store>>,
+    ledger: Arc<dyn Store>,
+    usage: Arc<Usage>,
     pub(super) metrics: Arc<Metrics>,
     access: AccessLog,
     gate: Arc<Gate>,
@@ -60,7 +61,8 @@ impl Live {
         tell_of_caveats(&config);
         let book = std::mem::take(&mut config.book);
         metrics.operations(watched(&book));
-        let ledger = OnceLock::new();
+        let ledger = ledger::open(&config.ledger, Create::Yes);
+        let usage = Arc::new(Usage::new(config.usage.clone(), Clock::Real.now()));
         let local = local_of(&config, &ledger);
         let admission = Arc::new(Admission::new(config.admission.clone(), Arc::clone(&metrics)));
         let crowd = Arc::downgrade(&admission);
@@ -70,12 +72,14 @@ impl Live {
         let (shared, counted) = (Arc::clone(&admission), Arc::clone(&metrics));
         let tracer = tracer_for(&config, None, &metrics)?;
         let pipeline = Pipeline::new(book, upstream, local, shared, counted, access.clone(), Clock::Real)
-            .traced_by(tracer);
+            .traced_by(tracer)
+            .counted_by(Arc::clone(&usage));
         Ok(Live {
             pipeline: ArcSwap::from_pointee(pipeline),
             config: Mutex::new(Arc::new(config)),
             source,
             ledger,
+            usage,
             metrics,
             access,
             gate,
@@ -139,6 +143,7 @@ impl Live {
         self.gate.set_limits(handles::settled(config.limits.clone()));
         self.admission.configure(config.admission.clone());
         self.access.configure(config.log);
+        self.usage.configure(config.usage.clone());
         let local = local_of(&config, &self.ledger);
         let pipeline = self.pipeline.load().replaced_by(book, upstream, local).traced_by(tracer);
         self.pipeline.store(Arc::new(pipeline));
@@ -192,15 +197,22 @@ impl Live {
         answers
     }
 
-    /// Whether the ledger can be read; nothing where there is none.
-    pub async fn ledger_answers(&self) -> Option<bool> {
-        let pipeline = self.pipeline();
-        let answer = pipeline.local()?.ledger().check().await;
+    /// Whether the ledger can be read.
+    pub async fn ledger_answers(&self) -> bool {
+        let answer = self.ledger.check().await;
         if let Err(away) = &answer {
             tracing::debug!("{away}");
         }
         self.metrics.ledger_up(answer.is_ok());
-        Some(answer.is_ok())
+        answer.is_ok()
+    }
+
+    pub(super) fn ledger(&self) -> &dyn Store {
+        &*self.ledger
+    }
+
+    pub(super) fn usage(&self) -> &Usage {
+        &self.usage
     }
 
     pub(super) fn retention(&self) -> Duration {
@@ -247,10 +259,8 @@ impl Handler for Live {
 }
 
 /// What the token module is made of, where one is configured.
-fn local_of(config: &Config, ledger: &OnceLock<Arc<dyn Store>>) -> Option<(local::Settings, Arc<dyn Store>)> {
-    let settings = config.local.clone()?;
-    let ledger = ledger.get_or_init(|| ledger::open(&config.ledger, Create::Yes));
-    Some((settings, Arc::clone(ledger)))
+fn local_of(config: &Config, ledger: &Arc<dyn Store>) -> Option<(local::Settings, Arc<dyn Store>)> {
+    Some((config.local.clone()?, Arc::clone(ledger)))
 }
 
 /// What makes spans, where they are wanted; the one before where nothing about it has changed. One that is replaced sends

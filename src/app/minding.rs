@@ -24,8 +24,9 @@ pub(super) async fn mind(live: Arc<Live>) {
     let mut leftovers = Leftovers::default();
     loop {
         let pipeline = live.pipeline();
+        let is_there = live.ledger_answers().await;
         if let Some(local) = pipeline.local()
-            && live.ledger_answers().await == Some(true)
+            && is_there
         {
             match local.recover(&mut leftovers, left).await {
                 Ok(_) => left = LEFT,

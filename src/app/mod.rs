@@ -2,6 +2,7 @@
 //! reload, and drains when it is told to stop.
 
 mod certificates;
+mod counting;
 mod handles;
 mod inherited;
 mod live;
@@ -212,6 +213,7 @@ pub async fn start_on(
         tokio::spawn(tend(Arc::clone(&live))),
         tokio::spawn(look_at_files(Arc::clone(&live))),
         tokio::spawn(minding::mind(Arc::clone(&live))),
+        tokio::spawn(counting::count(Arc::clone(&live))),
     ];
     let sockets = Arc::new(sockets);
     Ok(Running { listeners, admin: admin_address, live, threads, tasks, sockets, close_admin })
@@ -254,6 +256,7 @@ impl Running {
         }
         self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
         self.live.send_spans(limit.saturating_sub(begin.elapsed()).min(SPANS)).await;
+        counting::finish(&self.live).await;
         self.live.flush();
     }
 

@@ -19,7 +19,7 @@ pub(super) fn of(live: &Arc<Live>) -> Panel {
             Box::pin(async move {
                 let draining = live.is_draining();
                 let (upstream, ledger) = (live.upstream_answers().await, live.ledger_answers().await);
-                Health { listening: true, upstream, ledger, draining }
+                Health { listening: true, upstream, ledger: Some(ledger), draining }
             })
         }),
         operations: Box::new(move || rows(&operations)),

@@ -4,7 +4,6 @@
 mod local;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
@@ -17,7 +16,7 @@ use tokio::net::TcpStream;
 
 use super::{NO, print};
 use crate::app::{self, Running, Stop};
-use crate::config::Config;
+use crate::config::{Config, STATE_VARIABLE};
 use crate::log;
 use crate::sandbox::{self, Sandbox};
 use local::Workshop;
@@ -61,9 +60,9 @@ async fn serve(mode: Mode) -> anyhow::Result<()> {
     let token_api = mode == Mode::Rewrite;
     let settings = sandbox::Settings { legacy: false, token_api, ..sandbox::Settings::default() };
     let sandbox = sandbox::start(settings).await.context("cannot start the sandbox")?;
-    let workshop = if mode == Mode::Local { Some(Workshop::set_up()?) } else { None };
-    let file = workshop.as_ref().map_or_else(|| PathBuf::from("demo.toml"), Workshop::file);
-    let config = Config::read(&file, &configuration(&sandbox, workshop.as_ref())?, [])?;
+    let workshop = Workshop::set_up()?;
+    let state = [(STATE_VARIABLE.to_owned(), workshop.path().display().to_string())];
+    let config = Config::read(&workshop.file(), &configuration(&sandbox, mode, &workshop)?, state)?;
     let access = log::install(&config.log);
     let running = app::start(config, None, access).await?;
     let story = match mode {
@@ -75,10 +74,10 @@ async fn serve(mode: Mode) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn configuration(sandbox: &Sandbox, workshop: Option<&Workshop>) -> anyhow::Result<String> {
-    let (mode, (upstream, tables)) = match workshop {
-        None => ("rewrite", Default::default()),
-        Some(workshop) => ("local", workshop.tables(&sandbox.fixture.user("keeper").token)?),
+fn configuration(sandbox: &Sandbox, mode: Mode, workshop: &Workshop) -> anyhow::Result<String> {
+    let (mode, (upstream, tables)) = match mode {
+        Mode::Rewrite => ("rewrite", Default::default()),
+        Mode::Local => ("local", workshop.tables(&sandbox.fixture.user("keeper").token)?),
     };
     Ok(format!(
         r#"

@@ -88,6 +88,12 @@ pub(super) const SHAPES: [Shape; 10] = [
         keys: &["url", "password_file", "ca_file", "timeout", "connections", "retention"],
         later: &[],
     },
+    Shape {
+        name: "usage",
+        many: false,
+        keys: &["retention", "window", "ignore", "negligible_calls", "claimed_consumers", "held"],
+        later: &[],
+    },
     Shape { name: "local", many: false, keys: &["onezone_domain", "key_file"], later: &[] },
     Shape {
         name: "tracing",

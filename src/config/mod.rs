@@ -16,6 +16,7 @@ mod print;
 mod section;
 mod tracing;
 mod units;
+mod usage;
 #[cfg(test)]
 mod tests;
 
@@ -57,8 +58,10 @@ pub struct Config {
     pub log: log::Settings,
     /// The backend.
     pub upstream: upstream::Settings,
-    /// Where issued tokens are kept.
+    /// Where issued tokens are kept, and who called.
     pub ledger: crate::ledger::Settings,
+    /// What is remembered of who calls.
+    pub usage: crate::usage::Settings,
     /// The token module, if it is configured.
     pub local: Option<crate::serve::local::Settings>,
     /// Where spans are sent, if they are.
@@ -121,6 +124,7 @@ impl Config {
         let upstream = backend::read(&backend, directory, limits.upstream_stall);
         let shelf = section::Section::single(&root, listeners::shape("ledger"), &findings);
         let ledger = ledger::read(&shelf, directory, state.as_deref());
+        let usage = usage::read(&root, &findings);
         let (chosen, wanted) = operations::read(&root, &findings);
         let has_service_token = backend.has("service_token_file");
         let local = local::read(&root, &findings, directory, has_service_token, &wanted);
@@ -144,6 +148,7 @@ impl Config {
             log,
             upstream,
             ledger,
+            usage,
             local,
             tracing,
             book,

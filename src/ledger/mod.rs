@@ -1,4 +1,4 @@
-//! The tokens that were issued here, and what became of them: one [`Store`], in SQLite for one machine and in PostgreSQL
+//! The tokens that were issued here and what became of them, and who called what: one [`Store`], in SQLite for one machine and in PostgreSQL
 //! for several that share it.
 //!
 //! Every change is durable when it returns, and is one conditional statement, so that any number of processes may race:
@@ -14,6 +14,7 @@ mod record;
 mod schema;
 mod settings;
 mod sqlite;
+pub mod usage;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -26,6 +27,7 @@ pub use record::{
     Change, Commit, Filter, Issue, Issued, Page, Reached, Rename, Reserve, Round, State, USAGE_LIMIT, Usage,
 };
 pub use settings::{BadUrl, DEFAULT_FILE, Location, Server, Settings};
+pub use usage::{Called, Period, Tally, UsageBatch, UsageFilter, Used, UsedDay, Watching};
 
 /// What a verb answers, some day.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Away>> + Send + 'a>>;
@@ -96,6 +98,24 @@ pub trait Store: Send + Sync {
     /// Forgets what was used, revoked or deleted before this moment, and says how many those were. Neither a token that
     /// is still good nor a reservation goes.
     fn prune(&self, before: Timestamp) -> Answer<'_, u64>;
+
+    /// Adds calls to the usage. A batch that has been added is not added again.
+    fn record_usage(&self, batch: Arc<UsageBatch>) -> Answer<'_, ()>;
+
+    /// The usage, added up over all days that are remembered; in no order.
+    fn usage<'a>(&'a self, filter: &'a UsageFilter) -> Answer<'a, Vec<Used>>;
+
+    /// The calls of each operation on each day since one, in order.
+    fn usage_days(&self, since: i64) -> Answer<'_, Vec<UsedDay>>;
+
+    /// Says that operations are being watched.
+    fn watch_usage<'a>(&'a self, watching: &'a Watching) -> Answer<'a, ()>;
+
+    /// When operations were watched, in order.
+    fn usage_watched(&self) -> Answer<'_, Vec<Period>>;
+
+    /// Forgets calls of the days before this one, and says how many sums of them there were.
+    fn prune_usage(&self, before: i64) -> Answer<'_, u64>;
 
     /// How many changes were asked for, and how many transactions they took: each of these is one flush to disk.
     fn load(&self) -> Load;

@@ -5,7 +5,9 @@
 pub(super) const VERSION: i64 = SQLITE.len() as i64;
 
 /// For SQLite.
-pub(super) const SQLITE: [&str; 1] = [include_str!("schema/sqlite/0001.sql")];
+pub(super) const SQLITE: [&str; 2] =
+    [include_str!("schema/sqlite/0001.sql"), include_str!("schema/sqlite/0002.sql")];
 
 /// For PostgreSQL.
-pub(super) const POSTGRES: [&str; SQLITE.len()] = [include_str!("schema/postgres/0001.sql")];
+pub(super) const POSTGRES: [&str; SQLITE.len()] =
+    [include_str!("schema/postgres/0001.sql"), include_str!("schema/postgres/0002.sql")];

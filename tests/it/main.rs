@@ -38,3 +38,4 @@ mod tls;
 mod tokens_inspect;
 mod tokens_issued;
 mod traces;
+mod usage;

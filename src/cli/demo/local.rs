@@ -34,12 +34,12 @@ impl Workshop {
     pub fn tables(&self, service_token: &str) -> anyhow::Result<(String, String)> {
         fs::write(self.0.join("service.token"), service_token)?;
         let upstream = "service_token_file = \"service.token\"".to_owned();
-        let tables = "[ledger]\nurl = \"sqlite:duskgate.db\"\n\
-                      [local]\nonezone_domain = \"onezone.example.com\"\nkey_file = \"duskgate.key\"\n";
+        let tables = "[local]\nonezone_domain = \"onezone.example.com\"\nkey_file = \"duskgate.key\"\n";
         Ok((upstream, tables.to_owned()))
     }
 
-    fn path(&self) -> &Path {
+    /// The directory.
+    pub fn path(&self) -> &Path {
         &self.0
     }
 }

@@ -5,15 +5,18 @@ mod connection;
 mod database;
 mod rows;
 mod tls;
+mod usage;
 mod verbs;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 
+use super::usage::start_of;
 use super::{
-    Answer, Change, Commit, Create, Filter, Issue, Issued, Load, Page, Reached, Rename, Reserve, Round,
-    Server, Settings,
+    Answer, Change, Commit, Create, Filter, Issue, Issued, Load, Page, Period, Reached, Rename, Reserve,
+    Round, Server, Settings, UsageBatch, UsageFilter, Used, UsedDay, Watching,
 };
 use database::Database;
 
@@ -117,6 +120,40 @@ impl super::Store for Store {
                 }
             }
         })
+    }
+
+    fn record_usage(&self, batch: Arc<UsageBatch>) -> Answer<'_, ()> {
+        Box::pin(async move {
+            usage::record(&self.database, &batch).await?;
+            self.changed(());
+            Ok(())
+        })
+    }
+
+    fn usage<'a>(&'a self, filter: &'a UsageFilter) -> Answer<'a, Vec<Used>> {
+        Box::pin(usage::usage(&self.database, filter))
+    }
+
+    fn usage_days(&self, since: i64) -> Answer<'_, Vec<UsedDay>> {
+        Box::pin(usage::days(&self.database, since))
+    }
+
+    fn watch_usage<'a>(&'a self, watching: &'a Watching) -> Answer<'a, ()> {
+        Box::pin(async move {
+            usage::watch(&self.database, watching).await?;
+            self.changed(());
+            Ok(())
+        })
+    }
+
+    fn usage_watched(&self) -> Answer<'_, Vec<Period>> {
+        Box::pin(usage::watched(&self.database))
+    }
+
+    fn prune_usage(&self, before: i64) -> Answer<'_, u64> {
+        Box::pin(
+            async move { Ok(self.changed(usage::prune(&self.database, before, start_of(before)).await?)) },
+        )
     }
 
     fn load(&self) -> Load {

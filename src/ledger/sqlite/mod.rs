@@ -6,6 +6,7 @@ mod queue;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod verbs;
 
 use std::path::Path;
@@ -18,8 +19,10 @@ use rusqlite::Connection;
 use file::File;
 use queue::Queue;
 
+use super::usage::start_of;
 use super::{
-    Answer, Away, Change, Commit, Create, Filter, Issue, Issued, Load, Page, Reached, Rename, Reserve, Round,
+    Answer, Away, Change, Commit, Create, Filter, Issue, Issued, Load, Page, Period, Reached, Rename,
+    Reserve, Round, UsageBatch, UsageFilter, Used, UsedDay, Watching,
 };
 
 /// Threads that read. A long list then holds up nobody who asks for one token.
@@ -167,6 +170,33 @@ impl super::Store for Store {
                 }
             }
         })
+    }
+
+    fn record_usage(&self, batch: Arc<UsageBatch>) -> Answer<'_, ()> {
+        self.write(move |connection| usage::record(connection, &batch))
+    }
+
+    fn usage<'a>(&'a self, filter: &'a UsageFilter) -> Answer<'a, Vec<Used>> {
+        let filter = filter.clone();
+        self.read(move |connection| usage::usage(connection, &filter))
+    }
+
+    fn usage_days(&self, since: i64) -> Answer<'_, Vec<UsedDay>> {
+        self.read(move |connection| usage::days(connection, since))
+    }
+
+    fn watch_usage<'a>(&'a self, watching: &'a Watching) -> Answer<'a, ()> {
+        let watching = watching.clone();
+        self.write(move |connection| usage::watch(connection, &watching))
+    }
+
+    fn usage_watched(&self) -> Answer<'_, Vec<Period>> {
+        self.read(usage::watched)
+    }
+
+    fn prune_usage(&self, before: i64) -> Answer<'_, u64> {
+        let moment = start_of(before);
+        self.write(move |connection| usage::prune(connection, before, moment))
     }
 
     fn load(&self) -> Load {

@@ -26,7 +26,8 @@ async fn without_a_backend_the_proxy_lives_and_is_not_ready() {
     assert_eq!(program.admin("/healthz").await.status, 200);
     let response = program.admin("/readyz").await;
     assert_eq!(response.status, 503);
-    let expected = json!({ "ready": false, "listening": true, "upstream": false, "draining": false });
+    let expected =
+        json!({ "ready": false, "listening": true, "upstream": false, "ledger": true, "draining": false });
     assert_eq!(response.json(), expected);
     let output = healthcheck(&program);
     assert_eq!(output.status.code(), Some(1));
@@ -40,7 +41,8 @@ async fn a_backend_that_accepts_connections_makes_the_proxy_ready_and_is_sent_no
     let program = Setup::before(backend.address).start();
     let response = program.admin("/readyz").await;
     assert_eq!(response.status, 200);
-    let expected = json!({ "ready": true, "listening": true, "upstream": true, "draining": false });
+    let expected =
+        json!({ "ready": true, "listening": true, "upstream": true, "ledger": true, "draining": false });
     assert_eq!(response.json(), expected);
     let output = healthcheck(&program);
     assert_eq!((output.status.code(), &output.stdout[..]), (Some(0), &b""[..]), "{output:?}");

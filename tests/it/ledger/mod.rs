@@ -1,4 +1,4 @@
-//! The ledger: what it promises, on each of its stores. Every test of `issuing`, `redeeming`, `keeping` and `sharing`
+//! The ledger: what it promises, on each of its stores. Every test of `issuing`, `redeeming`, `keeping`, `sharing` and `usage`
 //! runs on all of them; those of one store alone have its name.
 
 mod issuing;
@@ -7,6 +7,7 @@ mod postgres;
 mod redeeming;
 mod sharing;
 mod sqlite;
+mod usage;
 pub mod world;
 
 /// Makes of functions that take a [`world::World`] a test on each store.

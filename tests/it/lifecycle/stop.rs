@@ -57,7 +57,8 @@ async fn a_slow_download_ends_in_peace() {
     assert_eq!(unused.rest().await, (String::new(), End::Closed));
     refused(program.listeners[0]).await;
     refused(program.listeners[1]).await;
-    let expected = json!({ "ready": false, "listening": true, "upstream": true, "draining": true });
+    let expected =
+        json!({ "ready": false, "listening": true, "upstream": true, "ledger": true, "draining": true });
     let ready = program.admin("/readyz").await;
     assert_eq!((ready.status, ready.json()["draining"].clone()), (503, expected["draining"].clone()));
     assert!(program.runs(), "it did not wait");
@@ -117,7 +118,8 @@ async fn draining_says_not_ready_and_stops_nothing() {
     let mut connection = Connection::to(program.address()).await;
     assert_eq!(program.command("/drain").await.status, 200);
     let response = program.admin("/readyz").await;
-    let expected = json!({ "ready": false, "listening": true, "upstream": true, "draining": true });
+    let expected =
+        json!({ "ready": false, "listening": true, "upstream": true, "ledger": true, "draining": true });
     assert_eq!((response.status, response.json()), (503, expected));
     assert_eq!(program.admin("/healthz").await.status, 200);
     for _ in 0..2 {

@@ -176,6 +176,8 @@ impl Program {
             .args(&words[1..])
             .args(["run", "--config"])
             .arg(&file)
+            // Nothing is left in the directory of the tests.
+            .env("STATE_DIRECTORY", directory.path())
             .envs(setup.environment.iter().map(|(name, value)| (name, value)))
             .stdin(
                 setup.stdin.as_ref().map_or_else(Stdio::inherit, |handle| handle.try_clone().unwrap().into()),

@@ -69,6 +69,11 @@ pub fn local_tables_at(ledger: &str, directory: &Path) -> String {
     )
 }
 
+/// Nothing is left in the directory of the tests.
+fn state(directory: &Path) -> [(String, String); 1] {
+    [("STATE_DIRECTORY".to_owned(), directory.display().to_string())]
+}
+
 /// A running proxy.
 pub struct Proxy {
     pub address: SocketAddr,
@@ -116,7 +121,8 @@ impl Proxy {
             more = setup.more,
         );
         let file = directory.path().join("duskgate.toml");
-        let config = Config::read(Path::new(&file), &text, []).unwrap_or_else(|invalid| panic!("{invalid}"));
+        let config = Config::read(Path::new(&file), &text, state(directory.path()))
+            .unwrap_or_else(|invalid| panic!("{invalid}"));
         let access = AccessLog::to(Settings { format: Format::Text, access: Access::Off }, std::io::sink());
         let running = app::start(config, None, access).await.expect("free ports");
         let (address, admin) = (running.listeners[0], running.admin);

@@ -1,0 +1,75 @@
+//! Brings the counts of who calls what to the ledger while the program runs, and the last of them when it stops.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Live;
+use crate::clock::Clock;
+use crate::ledger::usage::day_of;
+use crate::usage::days;
+
+/// The pause between two rounds. A crash loses no more counts than this, and the time that the ledger takes.
+const PAUSE: Duration = Duration::from_millis(400);
+/// How often it is said that operations are being watched.
+const WATCHING: Duration = Duration::from_secs(30);
+/// How often what is old enough is forgotten.
+const PRUNING: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long an orderly stop waits for the ledger.
+const LAST: Duration = Duration::from_secs(10);
+
+/// Brings counts away for as long as the program runs.
+pub(super) async fn count(live: Arc<Live>) {
+    let (mut watched, mut pruned): (Option<Instant>, Option<Instant>) = (None, None);
+    let mut is_away = false;
+    loop {
+        let now = Clock::Real.now();
+        let mut outcome = live.usage().flush(live.ledger(), now).await;
+        if outcome.is_ok() && watched.is_none_or(|at| at.elapsed() >= WATCHING) {
+            outcome = live.usage().watch(live.ledger(), operations(&live), now).await;
+            watched = outcome.is_ok().then(Instant::now);
+        }
+        if outcome.is_ok() && pruned.is_none_or(|at| at.elapsed() >= PRUNING) {
+            let before = day_of(now).saturating_sub(days(live.usage().settings().retention));
+            outcome = live.ledger().prune_usage(before).await.map(|count| {
+                if count > 0 {
+                    tracing::info!("{count} sums of calls that are long past were forgotten");
+                }
+            });
+            pruned = Some(Instant::now());
+        }
+        match outcome {
+            Err(away) if !is_away => {
+                tracing::warn!("who calls cannot be recorded, and is held in memory meanwhile: {away}");
+                is_away = true;
+            }
+            Ok(()) if is_away => {
+                tracing::info!("who calls is recorded again");
+                is_away = false;
+            }
+            _ => {}
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Brings the last counts away.
+pub(super) async fn finish(live: &Live) {
+    let now = Clock::Real.now();
+    let last = async {
+        live.usage().flush(live.ledger(), now).await?;
+        live.usage().watch(live.ledger(), operations(live), now).await
+    };
+    let why = match tokio::time::timeout(LAST, last).await {
+        Ok(Ok(())) => return,
+        Ok(Err(away)) => away.to_string(),
+        Err(_) => "the ledger did not answer in time".to_owned(),
+    };
+    let lost = live.usage().give_up(now);
+    if lost > 0 {
+        tracing::error!("the last {lost} calls could not be recorded: {why}");
+    }
+}
+
+fn operations(live: &Live) -> Vec<String> {
+    live.pipeline().book().entries.iter().map(|entry| entry.operation.id.clone()).collect()
+}

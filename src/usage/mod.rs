@@ -1,0 +1,160 @@
+//! Who still calls what: counting off the request path, what is kept of it in the ledger, and the verdict whether an
+//! operation can be retired. It knows neither HTTP bodies nor modes' insides: whether an answer proves who called is
+//! decided by [`proof`], from the answer alone.
+//!
+//! No caller can fill it: names that nobody has proven are [`OTHER`] beyond a number a day, client software and networks
+//! are reduced, and of one consumer only so many of them are told apart.
+
+mod count;
+mod kept;
+pub mod proof;
+mod reduce;
+pub mod report;
+#[cfg(test)]
+mod tests;
+pub mod verdict;
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+
+use crate::ledger::{Away, Store, Watching};
+pub use count::Call;
+use count::Shards;
+use kept::Kept;
+
+/// Consumers, client software and networks that are not told apart.
+pub const OTHER: &str = "other";
+/// Client software that does not say what it is.
+pub const NONE: &str = "none";
+
+/// What an operator can set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How long calls are remembered.
+    pub retention: Duration,
+    /// How long nobody must have called before an operation is safe to retire.
+    pub window: Duration,
+    /// Consumers whose calls do not count against that, as reports print them.
+    pub ignore: BTreeSet<String>,
+    /// So many calls of one consumer in the window do not count either.
+    pub negligible_calls: u64,
+    /// How many consumers that have proven nothing are told apart a day, those of each operation counted.
+    pub claimed_consumers: usize,
+    /// How many sums are held in memory while the ledger is away.
+    pub held: usize,
+}
+
+/// The days of a length, the day that has begun counted.
+pub fn days(length: Duration) -> i64 {
+    i64::try_from(length.as_secs().div_ceil(24 * 60 * 60)).unwrap_or(i64::MAX)
+}
+
+/// Counts calls and brings the counts to the ledger.
+pub struct Usage {
+    shards: Shards,
+    kept: Mutex<Kept>,
+    settings: ArcSwap<Settings>,
+    dropped: AtomicU64,
+    /// One at a time brings counts away.
+    bringing: tokio::sync::Mutex<()>,
+    /// From when on every call has been counted.
+    reach: Mutex<Timestamp>,
+}
+
+impl Usage {
+    /// Begins to count.
+    pub fn new(settings: Settings, now: Timestamp) -> Self {
+        Usage {
+            shards: Shards::new(),
+            kept: Mutex::new(Kept::new()),
+            settings: ArcSwap::from_pointee(settings),
+            dropped: AtomicU64::new(0),
+            bringing: tokio::sync::Mutex::default(),
+            reach: Mutex::new(now),
+        }
+    }
+
+    /// Goes on with other settings.
+    pub fn configure(&self, settings: Settings) {
+        self.settings.store(Arc::new(settings));
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.load_full()
+    }
+
+    /// A call was answered. Costs one lock that nobody else holds but once a second.
+    pub fn called(&self, call: &Call<'_>) {
+        self.shards.count(call);
+    }
+
+    /// Brings all counts to the ledger.
+    ///
+    /// # Errors
+    ///
+    /// The ledger is away: the counts are held, as many as there is room for.
+    pub async fn flush(&self, ledger: &dyn Store, now: Timestamp) -> Result<(), Away> {
+        let _alone = self.bringing.lock().await;
+        self.gather(now);
+        loop {
+            let Some(batch) = lock(&self.kept).batch() else { return Ok(()) };
+            ledger.record_usage(Arc::clone(&batch)).await?;
+            lock(&self.kept).recorded(&batch);
+        }
+    }
+
+    /// Takes the counts of all threads, and drops those for which there is no room.
+    pub fn gather(&self, now: Timestamp) {
+        let settings = self.settings();
+        let dropped = lock(&self.kept).take(self.shards.drain(), &settings);
+        if dropped > 0 {
+            self.drop_calls(dropped, now);
+        }
+    }
+
+    /// Gives up what could not be brought to the ledger, and says how many calls that were.
+    pub fn give_up(&self, now: Timestamp) -> u64 {
+        self.gather(now);
+        let lost = lock(&self.kept).clear();
+        if lost > 0 {
+            self.drop_calls(lost, now);
+        }
+        lost
+    }
+
+    /// Says in the ledger that these operations are being watched.
+    ///
+    /// # Errors
+    ///
+    /// The ledger is away.
+    pub async fn watch(
+        &self,
+        ledger: &dyn Store,
+        operations: Vec<String>,
+        now: Timestamp,
+    ) -> Result<(), Away> {
+        let reach = *lock(&self.reach);
+        ledger.watch_usage(&Watching { operations, reach, now }).await
+    }
+
+    /// How many calls were counted and then dropped, because the ledger was away for too long.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    fn drop_calls(&self, count: u64, now: Timestamp) {
+        self.dropped.fetch_add(count, Ordering::Relaxed);
+        *lock(&self.reach) = now;
+    }
+}
+
+/// A panic elsewhere leaves counts that are still good.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,256 @@
+//! What the ledger knows, made into one table of operations and their consumers with a verdict for each: the same
+//! numbers for the command, the page and the metrics.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::verdict::{Verdict, watched_since};
+use super::{Settings, days};
+use crate::ledger::usage::{day_of, start_of};
+use crate::ledger::{Away, Period, Store, Tally, UsageFilter, Used};
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// How many days are looked at, today counted.
+    pub days: i64,
+    /// This operation only.
+    pub operation: Option<String>,
+    /// This consumer only.
+    pub consumer: Option<String>,
+    /// The operations that are reported even if nobody calls them.
+    pub operations: Vec<String>,
+}
+
+/// The report.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// When it was made.
+    pub at: Timestamp,
+    /// The first moment of the calls in it.
+    pub since: Timestamp,
+    /// The days of the window that the verdicts go by.
+    pub window_days: i64,
+    /// The operations, those first that are called most urgently.
+    pub operations: Vec<Operation>,
+}
+
+/// One operation.
+#[derive(Clone, Debug, Serialize)]
+pub struct Operation {
+    /// The operationId.
+    pub id: String,
+    /// `safe`, `not_yet` or `not_watched`.
+    pub verdict: &'static str,
+    /// The same for people.
+    pub verdict_line: String,
+    /// Since when it is watched without a gap.
+    pub watched_since: Option<Timestamp>,
+    /// All calls since the beginning of the report.
+    pub calls: u64,
+    /// The last call of anybody.
+    pub last_call: Option<Timestamp>,
+    /// Calls today, in 7 and in 30 days.
+    pub recent_calls: Recent,
+    /// Consumers that count against retiring, today, in 7 and in 30 days.
+    pub recent_consumers: Recent,
+    /// Who calls, those with the last call first.
+    pub consumers: Vec<Consumer>,
+}
+
+/// Numbers of the last days.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Recent {
+    /// Today.
+    #[serde(rename = "1d")]
+    pub day: u64,
+    /// In the last 7 days.
+    #[serde(rename = "7d")]
+    pub week: u64,
+    /// In the last 30 days.
+    #[serde(rename = "30d")]
+    pub month: u64,
+}
+
+/// One consumer of an operation.
+#[derive(Clone, Debug, Serialize)]
+pub struct Consumer {
+    /// Who.
+    pub consumer: String,
+    /// Whether an answer has proven who it is.
+    pub verified: bool,
+    /// Whether its calls are on the ignore list.
+    pub ignored: bool,
+    /// Whether it stands against retiring the operation.
+    pub counts: bool,
+    /// Calls since the beginning of the report.
+    pub calls: u64,
+    /// Those answered below 400.
+    pub success: u64,
+    /// Those answered from 400 to 499.
+    pub refused: u64,
+    /// Those answered from 500 on.
+    pub failed: u64,
+    /// The first call that is remembered.
+    pub first_seen: Timestamp,
+    /// The last.
+    pub last_seen: Timestamp,
+    /// Calls today, in 7 and in 30 days.
+    pub recent_calls: Recent,
+    /// Client software, the most used first.
+    pub software: Vec<String>,
+    /// Networks.
+    pub networks: Vec<String>,
+    /// The modes that served it.
+    pub modes: Vec<String>,
+}
+
+/// Asks the ledger and makes the report.
+///
+/// # Errors
+///
+/// The ledger is away.
+pub async fn make(
+    ledger: &dyn Store,
+    question: &Question,
+    settings: &Settings,
+    now: Timestamp,
+) -> Result<Report, Away> {
+    let today = day_of(now);
+    let since = today.saturating_sub(question.days.max(1) - 1);
+    let filter = UsageFilter {
+        today,
+        since,
+        window: today.saturating_sub(days(settings.window)),
+        operation: question.operation.clone(),
+        consumer: question.consumer.clone(),
+    };
+    let used = ledger.usage(&filter).await?;
+    let periods = ledger.usage_watched().await?;
+    Ok(of(&used, &periods, question, settings, now))
+}
+
+/// The report of what is known.
+fn of(used: &[Used], periods: &[Period], question: &Question, settings: &Settings, now: Timestamp) -> Report {
+    let mut operations: BTreeMap<&str, BTreeMap<(&str, bool), Vec<&Used>>> = BTreeMap::new();
+    let named =
+        question.operations.iter().filter(|id| question.operation.as_ref().is_none_or(|it| it == *id));
+    for id in named {
+        operations.entry(id).or_default();
+    }
+    for row in used {
+        let consumers = operations.entry(&row.operation).or_default();
+        consumers.entry((&row.consumer, row.verified)).or_default().push(row);
+    }
+    let since = start_of(day_of(now).saturating_sub(question.days.max(1) - 1));
+    let mut operations: Vec<Operation> = operations
+        .into_iter()
+        .map(|(id, consumers)| {
+            let consumers = consumers
+                .into_iter()
+                .map(|((name, verified), rows)| consumer(name, verified, &rows, settings));
+            operation(id, consumers.collect(), watched_since(periods, id, now), settings, now)
+        })
+        .collect();
+    operations
+        .sort_by_key(|operation| std::cmp::Reverse((operation.verdict == "not_yet", operation.last_call)));
+    let window_days = days(settings.window);
+    Report { at: now, since, window_days, operations }
+}
+
+fn operation(
+    id: &str,
+    mut consumers: Vec<Consumer>,
+    watched_since: Option<Timestamp>,
+    settings: &Settings,
+    now: Timestamp,
+) -> Operation {
+    consumers
+        .sort_by(|one, other| other.last_seen.cmp(&one.last_seen).then(one.consumer.cmp(&other.consumer)));
+    let callers = consumers.iter().filter(|consumer| consumer.counts).map(|consumer| consumer.last_seen);
+    let verdict = Verdict::of(callers, watched_since, settings.window, now);
+    let (mut recent_calls, mut recent_consumers) = (Recent::default(), Recent::default());
+    for consumer in &consumers {
+        recent_calls.add(consumer.recent_calls, |calls| calls);
+        if consumer.verified && !consumer.ignored {
+            recent_consumers.add(consumer.recent_calls, |calls| u64::from(calls > 0));
+        }
+    }
+    let last_call = consumers.first().map(|consumer| consumer.last_seen);
+    Operation {
+        id: id.to_owned(),
+        verdict: verdict.name(),
+        verdict_line: verdict.line(settings.window, now),
+        watched_since,
+        calls: consumers.iter().map(|consumer| consumer.calls).sum(),
+        last_call,
+        recent_calls,
+        recent_consumers,
+        // Who has not called since the beginning of the report is not in it.
+        consumers: consumers.into_iter().filter(|consumer| consumer.calls > 0 || consumer.counts).collect(),
+    }
+}
+
+fn consumer(name: &str, verified: bool, rows: &[&Used], settings: &Settings) -> Consumer {
+    let mut sum: Option<Tally> = None;
+    let mut recent = [0; 3];
+    let [mut software, mut networks, mut modes] = [(); 3].map(|()| BTreeMap::new());
+    for row in rows {
+        match &mut sum {
+            Some(sum) => sum.add(&row.since),
+            None => sum = Some(row.since),
+        }
+        recent.iter_mut().zip(row.recent).for_each(|(sum, count)| *sum += count);
+        let calls = row.since.calls();
+        for (map, text) in
+            [(&mut software, &row.software), (&mut networks, &row.network), (&mut modes, &row.mode)]
+        {
+            if calls > 0 {
+                *map.entry(text.clone()).or_insert(0) += calls;
+            }
+        }
+    }
+    let nothing = Tally {
+        success: 0,
+        refused: 0,
+        failed: 0,
+        first: Timestamp::UNIX_EPOCH,
+        last: Timestamp::UNIX_EPOCH,
+    };
+    let sum = sum.unwrap_or(nothing);
+    let in_window: u64 = rows.iter().map(|row| row.window).sum();
+    let ignored = settings.ignore.contains(name);
+    Consumer {
+        consumer: name.to_owned(),
+        verified,
+        ignored,
+        counts: verified && !ignored && in_window > settings.negligible_calls,
+        calls: sum.calls(),
+        success: sum.success,
+        refused: sum.refused,
+        failed: sum.failed,
+        first_seen: sum.first,
+        last_seen: sum.last,
+        recent_calls: Recent { day: recent[0], week: recent[1], month: recent[2] },
+        software: by_use(software),
+        networks: by_use(networks),
+        modes: by_use(modes),
+    }
+}
+
+/// The most used first.
+fn by_use(counts: BTreeMap<String, u64>) -> Vec<String> {
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    counts.into_iter().map(|(text, _)| text).collect()
+}
+
+impl Recent {
+    fn add(&mut self, other: Recent, of: impl Fn(u64) -> u64) {
+        self.day += of(other.day);
+        self.week += of(other.week);
+        self.month += of(other.month);
+    }
+}

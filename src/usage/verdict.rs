@@ -1,0 +1,106 @@
+//! Whether an operation can be retired. Pure: what it goes by is handed to it.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::ledger::Period;
+use crate::ledger::usage::GRACE;
+
+/// What an operator is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nobody has called for the whole window, and that was watched.
+    Safe,
+    /// Somebody still calls.
+    NotYet {
+        /// How many consumers count.
+        consumers: usize,
+        /// When the last of them called.
+        last: Timestamp,
+    },
+    /// Nobody has called, but nobody has looked for long enough.
+    NotWatched {
+        /// Since when somebody looks; nothing where nobody does.
+        since: Option<Timestamp>,
+    },
+}
+
+impl Verdict {
+    /// Decides. `callers`: of each consumer that counts the last call. `watched`: since when calls are counted without
+    /// a gap.
+    pub fn of(
+        callers: impl IntoIterator<Item = Timestamp>,
+        watched: Option<Timestamp>,
+        window: Duration,
+        now: Timestamp,
+    ) -> Self {
+        let (mut consumers, mut last) = (0, None);
+        for call in callers {
+            consumers += 1;
+            last = last.max(Some(call));
+        }
+        if let Some(last) = last {
+            return Verdict::NotYet { consumers, last };
+        }
+        let window = SignedDuration::try_from(window).unwrap_or(SignedDuration::MAX);
+        match watched {
+            Some(since) if now.duration_since(since) >= window => Verdict::Safe,
+            since => Verdict::NotWatched { since },
+        }
+    }
+
+    /// One word for programs: `safe`, `not_yet` or `not_watched`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Safe => "safe",
+            Verdict::NotYet { .. } => "not_yet",
+            Verdict::NotWatched { .. } => "not_watched",
+        }
+    }
+
+    /// The line for people: *safe to retire*, *not yet: 3 consumers, last call 2 h ago*.
+    pub fn line(self, window: Duration, now: Timestamp) -> String {
+        let days = super::days(window);
+        match self {
+            Verdict::Safe => "safe to retire".to_owned(),
+            Verdict::NotYet { consumers: 1, last } => {
+                format!("not yet: 1 consumer, last call {} ago", ago(now, last))
+            }
+            Verdict::NotYet { consumers, last } => {
+                format!("not yet: {consumers} consumers, last call {} ago", ago(now, last))
+            }
+            Verdict::NotWatched { since: None } => "not known: nobody is watching".to_owned(),
+            Verdict::NotWatched { since: Some(since) } => {
+                format!("not known yet: no calls, but watched for {} of {days} d only", ago(now, since))
+            }
+        }
+    }
+}
+
+/// Since when an operation is watched without a gap that reaches to now.
+pub fn watched_since(periods: &[Period], operation: &str, now: Timestamp) -> Option<Timestamp> {
+    let mut own: Vec<_> = periods.iter().filter(|period| period.operation == operation).collect();
+    own.sort_unstable_by_key(|period| std::cmp::Reverse(period.until));
+    let mut since: Option<Timestamp> = None;
+    // From now backwards, through periods that follow each other or overlap.
+    for period in own {
+        let reached = since.unwrap_or(now);
+        if period.until.saturating_add(GRACE).is_ok_and(|end| end < reached) {
+            break;
+        }
+        since = Some(since.map_or(period.since, |since| since.min(period.since)));
+    }
+    since
+}
+
+/// How long ago, in the largest unit that says enough.
+pub fn ago(now: Timestamp, then: Timestamp) -> String {
+    let seconds = now.duration_since(then).as_secs().max(0);
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}

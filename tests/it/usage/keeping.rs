@@ -1,0 +1,128 @@
+//! What is kept of calls: all of them at an orderly stop, all but the last second in a crash, and never more than there
+//! is room for.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+
+use super::{before, call, calls, ledger_of, onezone, recorded, used};
+use crate::support::http::{Connection, Request};
+
+#[tokio::test]
+async fn a_call_is_remembered_with_who_what_and_where_from() {
+    let onezone = onezone().await;
+    let program = before(&onezone).start();
+    assert_eq!(program.ask(&call(&onezone, "anna")).await.status, 200);
+    let stranger = Request::new("POST", "/api/v3/onezone/groups/nothing/users/token").token("garbage");
+    assert_eq!(program.ask(&stranger).await.status, 401);
+    let ledger = ledger_of(&program);
+    recorded(&*ledger, 2).await;
+    let mut used = used(&*ledger).await;
+    used.sort_by_key(|used| used.verified);
+    let anna = format!("user:{}", onezone.fixture.user("anna").id);
+    let seen = |index: usize| {
+        let used: &duskgate::ledger::Used = &used[index];
+        (&*used.consumer, used.verified, &*used.software, &*used.network, &*used.mode)
+    };
+    assert_eq!(seen(0), ("unknown", false, "none", "127.0.0.0/24", "observe"));
+    assert_eq!(seen(1), (&*anna, true, "nightly-sync/2.1", "127.0.0.0/24", "observe"));
+    let counts = |index: usize| (used[index].since.success, used[index].since.refused);
+    assert_eq!((counts(0), counts(1)), ((0, 1), (1, 0)));
+    let text = std::fs::read(program.directory().join("duskgate.db-wal")).unwrap_or_default();
+    let token = onezone.fixture.user("anna").token.as_bytes();
+    assert!(!text.windows(40).any(|window| token.starts_with(window)), "the token is in the ledger");
+}
+
+#[tokio::test]
+async fn an_orderly_stop_loses_nothing() {
+    let onezone = onezone().await;
+    let mut program = before(&onezone).start();
+    let mut connection = Connection::to(program.address()).await;
+    for _ in 0..300 {
+        assert_eq!(connection.ask(&call(&onezone, "anna")).await.status, 200);
+    }
+    program.signal("TERM");
+    assert!(program.ended().success());
+    assert_eq!(calls(&used(&*ledger_of(&program)).await), 300);
+}
+
+#[tokio::test]
+async fn a_crash_loses_no_more_than_the_last_second() {
+    let onezone = onezone().await;
+    let mut program = before(&onezone).start();
+    assert_eq!(program.ask(&call(&onezone, "anna")).await.status, 200);
+    recorded(&*ledger_of(&program), 1).await;
+    for _ in 0..5 {
+        assert_eq!(program.ask(&call(&onezone, "anna")).await.status, 200);
+    }
+    // Each round begins at most that long after the one before; the ledger takes its own time on a busy machine.
+    let took = recorded(&*ledger_of(&program), 6).await;
+    eprintln!("recorded after {took:?}");
+    program.signal("KILL");
+    program.ended();
+    assert_eq!(calls(&used(&*ledger_of(&program)).await), 6);
+}
+
+#[tokio::test]
+async fn a_ledger_that_is_away_stops_nobody_and_gets_everything_when_it_is_back() {
+    let onezone = onezone().await;
+    // A directory in its place.
+    let setup = before(&onezone).section("[ledger]\nurl = \"sqlite:sub/duskgate.db\"");
+    let mut program = setup.start();
+    for _ in 0..20 {
+        assert_eq!(program.ask(&call(&onezone, "anna")).await.status, 200);
+    }
+    program.logged(&["who calls cannot be recorded", "cannot create the ledger"]);
+    let ready = program.admin("/readyz").await;
+    assert_eq!((ready.status, &ready.json()["ledger"]), (503, &json!(false)));
+    let place = program.directory().join("sub");
+    std::fs::create_dir(&place).unwrap();
+    program.logged(&["who calls is recorded again"]);
+    program.signal("TERM");
+    assert!(program.ended().success());
+    std::fs::rename(place.join("duskgate.db"), program.directory().join("duskgate.db")).unwrap();
+    assert_eq!(calls(&used(&*ledger_of(&program)).await), 20);
+}
+
+#[tokio::test]
+async fn a_stop_without_a_ledger_says_what_is_lost() {
+    let onezone = onezone().await;
+    let mut program = before(&onezone).section("[ledger]\nurl = \"sqlite:sub/duskgate.db\"").start();
+    assert_eq!(program.ask(&call(&onezone, "anna")).await.status, 200);
+    program.signal("TERM");
+    assert!(program.ended().success());
+    program.logged(&["the last 1 calls could not be recorded", "cannot create the ledger"]);
+}
+
+#[tokio::test]
+async fn who_invents_identities_fills_nothing() {
+    let onezone = onezone().await;
+    let limits = "[usage]\nclaimed_consumers = 50";
+    let mut program = before(&onezone).section(limits).start();
+    let mut connection = Connection::to(program.address()).await;
+    let path = call(&onezone, "anna");
+    assert_eq!(connection.ask(&path).await.status, 200);
+    let series = program.admin("/metrics").await.text().lines().count();
+    for number in 0..2000 {
+        let name = STANDARD.encode(format!("invented-{number}:x"));
+        let group = &onezone.fixture.group("developers").id;
+        let request = Request::new("POST", &format!("/api/v3/onezone/groups/{group}/users/token"))
+            .header("Authorization", &format!("Basic {name}"))
+            .header("User-Agent", &format!("bot-{number}/{number}"));
+        let response = connection.ask(&request).await;
+        assert_eq!(response.status, 401, "{response:?}");
+        if response.header("connection") == Some("close") {
+            connection = Connection::to(program.address()).await;
+        }
+    }
+    assert_eq!(connection.ask(&path).await.status, 200);
+    // Series of answers with other codes, and no others.
+    assert!(program.admin("/metrics").await.text().lines().count() < series + 10);
+    program.signal("TERM");
+    assert!(program.ended().success());
+    let used = used(&*ledger_of(&program)).await;
+    assert_eq!(calls(&used), 2002);
+    assert!(used.len() <= 52, "{} rows", used.len());
+    assert_eq!((&*used[0].consumer, used[0].since.calls()), ("other", 1950));
+    assert_eq!(used.iter().filter(|used| used.verified).map(|used| used.since.success).sum::<u64>(), 2);
+}
