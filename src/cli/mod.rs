@@ -8,6 +8,7 @@ mod explain;
 mod healthcheck;
 mod keygen;
 mod operations;
+mod report;
 mod run;
 mod sandbox;
 mod table;
@@ -55,6 +56,8 @@ enum Command {
     Check(check::Arguments),
     /// Say what would happen to a request, and why
     Explain(explain::Arguments),
+    /// Say who still calls what, and whether it can be switched off
+    Report(report::Arguments),
     /// List the deprecated operations with their phases
     Operations(operations::Arguments),
     Healthcheck(healthcheck::Healthcheck),
@@ -73,6 +76,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Healthcheck(arguments) => healthcheck::run(arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Report(arguments) => report::run(&arguments),
         Command::Operations(arguments) => operations::run(&arguments),
         Command::Sandbox(arguments) => sandbox::run(arguments),
         Command::Keygen(arguments) => keygen::run(&arguments),

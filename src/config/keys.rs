@@ -17,7 +17,7 @@ pub(super) struct Shape {
 }
 
 /// Every table of the file, in the order of the documentation.
-pub(super) const SHAPES: [Shape; 10] = [
+pub(super) const SHAPES: [Shape; 11] = [
     Shape {
         name: "listener",
         many: true,

@@ -82,7 +82,7 @@ pub struct Used {
     pub network: String,
     /// Calls since [`UsageFilter::since`]; first and last of all that is remembered.
     pub since: Tally,
-    /// Calls today, in the last 7 days and in the last 30.
+    /// Calls in the last day, 7 and 30 days: today's, and those of so many days before.
     pub recent: [u64; 3],
     /// Calls since [`UsageFilter::window`].
     pub window: u64,
@@ -124,7 +124,7 @@ pub struct Watching {
 /// A pause of at most this length, for a restart say, is no gap.
 pub const GRACE: SignedDuration = SignedDuration::from_mins(5);
 
-/// How many days are those in [`Used::recent`].
+/// How many days before today are those in [`Used::recent`].
 pub const RECENT: [i64; 3] = [1, 7, 30];
 
 impl Tally {

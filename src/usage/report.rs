@@ -14,8 +14,6 @@ use crate::ledger::{Away, Period, Store, Tally, UsageFilter, Used};
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub struct Question {
-    /// How many days are looked at, today counted.
-    pub days: i64,
     /// This operation only.
     pub operation: Option<String>,
     /// This consumer only.
@@ -52,9 +50,9 @@ pub struct Operation {
     pub calls: u64,
     /// The last call of anybody.
     pub last_call: Option<Timestamp>,
-    /// Calls today, in 7 and in 30 days.
+    /// Calls in the last day, 7 and 30 days.
     pub recent_calls: Recent,
-    /// Consumers that count against retiring, today, in 7 and in 30 days.
+    /// Consumers that count against retiring, in the last day, 7 and 30 days.
     pub recent_consumers: Recent,
     /// Who calls, those with the last call first.
     pub consumers: Vec<Consumer>,
@@ -63,13 +61,13 @@ pub struct Operation {
 /// Numbers of the last days.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Recent {
-    /// Today.
+    /// Today and yesterday: the last 24 hours at least.
     #[serde(rename = "1d")]
     pub day: u64,
-    /// In the last 7 days.
+    /// Today and the 7 days before.
     #[serde(rename = "7d")]
     pub week: u64,
-    /// In the last 30 days.
+    /// Today and the 30 days before.
     #[serde(rename = "30d")]
     pub month: u64,
 }
@@ -97,7 +95,7 @@ pub struct Consumer {
     pub first_seen: Timestamp,
     /// The last.
     pub last_seen: Timestamp,
-    /// Calls today, in 7 and in 30 days.
+    /// Calls in the last day, 7 and 30 days.
     pub recent_calls: Recent,
     /// Client software, the most used first.
     pub software: Vec<String>,
@@ -105,6 +103,31 @@ pub struct Consumer {
     pub networks: Vec<String>,
     /// The modes that served it.
     pub modes: Vec<String>,
+    /// Its name for people, where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub full_name: Option<String>,
+    /// Its e-mail addresses, where they were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub emails: Vec<String>,
+}
+
+impl Consumer {
+    /// One word for how its calls are taken.
+    pub fn standing(&self) -> &'static str {
+        match (self.ignored, self.verified, self.counts) {
+            (true, ..) => "ignored",
+            (_, false, _) => "claimed",
+            (_, true, true) => "verified",
+            (_, true, false) => "negligible",
+        }
+    }
+
+    /// Its name and its first e-mail address, as far as they are known.
+    pub fn person(&self) -> String {
+        let email = self.emails.first().map(|email| format!("<{email}>"));
+        let parts: Vec<String> = self.full_name.clone().into_iter().chain(email).collect();
+        if parts.is_empty() { "-".to_owned() } else { parts.join(" ") }
+    }
 }
 
 /// Asks the ledger and makes the report.
@@ -119,11 +142,11 @@ pub async fn make(
     now: Timestamp,
 ) -> Result<Report, Away> {
     let today = day_of(now);
-    let since = today.saturating_sub(question.days.max(1) - 1);
+    let since = today.saturating_sub(days(settings.window));
     let filter = UsageFilter {
         today,
         since,
-        window: today.saturating_sub(days(settings.window)),
+        window: since,
         operation: question.operation.clone(),
         consumer: question.consumer.clone(),
     };
@@ -144,7 +167,7 @@ fn of(used: &[Used], periods: &[Period], question: &Question, settings: &Setting
         let consumers = operations.entry(&row.operation).or_default();
         consumers.entry((&row.consumer, row.verified)).or_default().push(row);
     }
-    let since = start_of(day_of(now).saturating_sub(question.days.max(1) - 1));
+    let since = start_of(day_of(now).saturating_sub(days(settings.window)));
     let mut operations: Vec<Operation> = operations
         .into_iter()
         .map(|(id, consumers)| {
@@ -237,6 +260,8 @@ fn consumer(name: &str, verified: bool, rows: &[&Used], settings: &Settings) -> 
         software: by_use(software),
         networks: by_use(networks),
         modes: by_use(modes),
+        full_name: None,
+        emails: Vec::new(),
     }
 }
 

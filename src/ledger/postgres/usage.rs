@@ -81,7 +81,7 @@ async fn name(database: &Database, batch: &UsageBatch) -> Result<(), Away> {
 
 /// Adds up the calls of all days.
 pub(super) async fn usage(database: &Database, filter: &UsageFilter) -> Result<Vec<Used>, Away> {
-    let [one, seven, thirty] = RECENT.map(|days| filter.today.saturating_sub(days));
+    let [one, seven, thirty] = RECENT.map(|days| filter.today.saturating_sub(days + 1));
     let rows = database
         .ask(
             "SELECT o.name, c.name, g.verified, m.name, s.name, n.name, g.success, g.refused, g.failed, g.first,

@@ -102,7 +102,7 @@ pub(super) fn usage(connection: &Connection, filter: &UsageFilter) -> rusqlite::
          JOIN usage_names m ON m.id = g.mode JOIN usage_names s ON s.id = g.software
          JOIN usage_names n ON n.id = g.network"
     );
-    let [one, seven, thirty] = RECENT.map(|days| filter.today.saturating_sub(days));
+    let [one, seven, thirty] = RECENT.map(|days| filter.today.saturating_sub(days + 1));
     connection
         .prepare_cached(&sql)?
         .query_map(params![filter.since, one, seven, thirty, filter.window], read)?

@@ -7,7 +7,7 @@ mod postgres;
 mod redeeming;
 mod sharing;
 mod sqlite;
-mod usage;
+pub mod usage;
 pub mod world;
 
 /// Makes of functions that take a [`world::World`] a test on each store.
