@@ -153,7 +153,8 @@ pub(super) async fn watch(database: &Database, watching: &Watching) -> Result<()
     let earliest = reach.saturating_sub(GRACE).unwrap_or(reach).as_microsecond();
     let sql = "WITH wanted AS (SELECT unnest($1::TEXT[]) AS operation),
                    extended AS (UPDATE duskgate_usage_watched w SET until = GREATEST(w.until, $3) FROM wanted
-                                WHERE w.operation = wanted.operation AND w.until >= $2 RETURNING w.operation)
+                                WHERE w.operation = wanted.operation AND w.until >= $2 AND w.since <= $4
+                                RETURNING w.operation)
                INSERT INTO duskgate_usage_watched AS w
                SELECT operation, $4, $3 FROM wanted
                WHERE NOT EXISTS (SELECT 1 FROM extended WHERE extended.operation = wanted.operation)

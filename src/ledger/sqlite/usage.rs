@@ -161,9 +161,10 @@ pub(super) fn watch(connection: &Connection, watching: &Watching) -> rusqlite::R
     for operation in &watching.operations {
         let extended = connection
             .prepare_cached(
-                "UPDATE usage_watched SET until = MAX(until, ?3) WHERE operation = ?1 AND until >= ?2",
+                "UPDATE usage_watched SET until = MAX(until, ?3)
+                 WHERE operation = ?1 AND until >= ?2 AND since <= ?4",
             )?
-            .execute(params![operation, earliest, now])?;
+            .execute(params![operation, earliest, now, reach.as_microsecond()])?;
         if extended == 0 {
             connection
                 .prepare_cached(

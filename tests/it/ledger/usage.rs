@@ -190,6 +190,10 @@ async fn watching_goes_on_after_a_short_pause_and_begins_anew_after_a_long_one(w
     watch(&["a"], 9000, 9000).await;
     let watched = ledger.usage_watched().await.unwrap();
     assert_eq!(watched, [period("a", 0, 5200), period("a", 9000, 9001), period("b", 0, 1)]);
+    // Whoever has watched for longer than the first who said so is believed.
+    watch(&["b"], -100, 5).await;
+    let watched = ledger.usage_watched().await.unwrap();
+    assert_eq!(watched[2..], [period("b", -100, 5), period("b", 0, 1)]);
 }
 
 #[test]
