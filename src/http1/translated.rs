@@ -44,6 +44,11 @@ pub fn translate(
         return Err(Refused::Target);
     }
     check_target(method, path.as_str().as_bytes())?;
+    let uri = Uri::from((*path).clone());
+    // A fragment alone, which is dropped when a path is parsed: what is left calls itself `/` and is no path.
+    if uri.path().is_empty() {
+        return Err(Refused::Target);
+    }
     if headers.values().any(|value| has_outer_space(value.as_bytes())) {
         return Err(Refused::Field);
     }
@@ -61,7 +66,7 @@ pub fn translate(
     let expects_continue = head::expects_continue(&headers, true)?;
     Ok(RequestHead {
         method: method.clone(),
-        uri: Uri::from((*path).clone()),
+        uri,
         version_1_1: true,
         headers,
         framing,
@@ -151,6 +156,21 @@ mod tests {
     fn path() -> impl Strategy<Value = PathAndQuery> {
         let bytes = prop_oneof!["[/*][ -~]{0,40}", ".{0,20}", "/[a-z?=&%]{0,300}"];
         bytes.prop_filter_map("a path", |path| PathAndQuery::try_from(path).ok())
+    }
+
+    #[test]
+    fn a_path_that_is_nothing_but_a_fragment_is_refused() {
+        for (path, is_path) in [("/", true), ("#/M:", false), ("#", false), ("?a", false), ("*", false)] {
+            let path: PathAndQuery = path.parse().unwrap();
+            let (scheme, authority) = (Some("https"), Some("a.example"));
+            let fields = Fields { method: Method::POST, scheme, authority, path: Some(&path) };
+            let translated = translate(&fields, HeaderMap::new(), &LIMITS);
+            assert_eq!(
+                translated.map(|head| head.uri).ok(),
+                is_path.then(|| Uri::from_static("/")),
+                "{path:?}"
+            );
+        }
     }
 
     proptest! {

@@ -238,6 +238,9 @@ impl<H: Handler> Connection<H> {
         scanned: &mut usize,
     ) -> Poll<Result<Option<RequestHead>, Refusal>> {
         loop {
+            let told = self.input.buffer.len().min(http2::TOLD);
+            // What begins otherwise stays HTTP/1.1, also where empty lines are skipped and a preface stands behind them.
+            self.is_fresh &= self.input.buffer[..told] == http2::PREFACE[..told];
             if self.is_http2() {
                 return Poll::Ready(Ok(None));
             }

@@ -17,6 +17,8 @@ const MOST_FIELDS: usize = 100;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+/// Of one connection even where `Connection` does not name it (RFC 7540 section 3.2.1).
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 /// Fields in which only a trusted proxy may say who a request is from.
 const SAID_BY_PROXIES: [HeaderName; 2] =
     [HeaderName::from_static("x-real-ip"), HeaderName::from_static("x-forwarded-port")];
@@ -148,7 +150,7 @@ fn strip(headers: &mut HeaderMap) {
         }
         headers.remove(CONNECTION);
     }
-    for name in [KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING] {
+    for name in [KEEP_ALIVE, PROXY_CONNECTION, HTTP2_SETTINGS, TE, TRANSFER_ENCODING] {
         headers.remove(name);
     }
 }

@@ -51,6 +51,22 @@ const PIECES: [&str; 40] = [
 ];
 
 #[test]
+fn what_fuzzing_has_found_does_no_harm() {
+    let world = World::new();
+    for data in [
+        // A preface is the first that a client sends, in whatever pieces empty lines before it arrive.
+        "\r\n\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\nConnection: Upgrade\r\nHTTP2-Settings: AAMAAABk\r\n\r\n",
+    ] {
+        for piece in [usize::MAX, 1, 2, 7] {
+            for rewrites in [false, true] {
+                world.converse(data.as_bytes(), Delivery { piece, rewrites });
+            }
+        }
+    }
+}
+
+#[test]
 fn any_connection_does_no_harm() {
     let world = World::new();
     let piece = prop_oneof![

@@ -110,6 +110,8 @@ async fn no_other_upgrade_is_offered_to_the_backend() {
             .header("Connection", "Upgrade, HTTP2-Settings")
             .header("Upgrade", "h2c")
             .header("HTTP2-Settings", "AAMAAABkAAQCAAAAAAIAAAAA"),
+        // Its settings not named by Connection.
+        upgrade("h2c").header("HTTP2-Settings", "AAMAAABkAAQCAAAAAAIAAAAA"),
         upgrade("h2c, websocket"),
         upgrade("websocket").header("Upgrade", "h2c"),
         upgrade("TLS/1.0"),
