@@ -72,7 +72,7 @@ impl Pipeline {
         clock: Clock,
     ) -> Self {
         let token_api = TokenApi::new(Arc::clone(&upstream));
-        Pipeline::with(book, upstream, token_api, local, admission, metrics, log, clock)
+        Pipeline::with(None, book, upstream, token_api, local, admission, metrics, log, clock)
     }
 
     /// The pipeline of another configuration, which takes over from this one.
@@ -88,10 +88,10 @@ impl Pipeline {
             self.token_api.behind(Arc::clone(&upstream))
         };
         let (admission, metrics) = (Arc::clone(&self.admission), Arc::clone(&self.metrics));
-        let log = self.log.clone();
+        let (before, log) = (self.local.as_ref(), self.log.clone());
         Pipeline {
             usage: self.usage.clone(),
-            ..Pipeline::with(book, upstream, token_api, local, admission, metrics, log, self.clock)
+            ..Pipeline::with(before, book, upstream, token_api, local, admission, metrics, log, self.clock)
         }
     }
 
@@ -102,6 +102,7 @@ impl Pipeline {
 
     #[allow(clippy::too_many_arguments, reason = "what is shared, for two constructors")]
     fn with(
+        before: Option<&Local>,
         book: Book,
         upstream: Arc<Upstream>,
         token_api: TokenApi,
@@ -111,8 +112,10 @@ impl Pipeline {
         log: AccessLog,
         clock: Clock,
     ) -> Self {
+        let keys = local.as_ref().map(|(settings, _)| Arc::clone(&settings.keys));
+        let token_api = token_api.with_keys(keys);
         let local = local.map(|(settings, ledger)| {
-            Local::new(settings, token_api.clone(), ledger, Arc::clone(&metrics), clock)
+            Local::new(before, settings, token_api.clone(), ledger, Arc::clone(&metrics), clock)
         });
         Pipeline {
             book,

@@ -143,6 +143,7 @@ fn mint(keys: &KeyRing, caller: u64, number: u64) -> (Issued, String) {
         revoked: false,
         custom_metadata: None,
         idempotency: None,
+        deleted: false,
         usage: Usage::Unused,
         id,
     };

@@ -13,7 +13,7 @@ use crate::admission::Admission;
 use crate::body::Body;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::ledger::{self, Create, Store};
+use crate::ledger::{self, Away, Create, Store};
 use crate::listen::{Gate, Handler, Peer};
 use crate::log::AccessLog;
 use crate::metrics::{Metrics, Watched};
@@ -25,6 +25,8 @@ use crate::trace::Tracer;
 use crate::upstream::{Prepared, Upstream};
 use crate::usage::Usage;
 
+/// How long the start waits for the ledger.
+const OPENING: Duration = Duration::from_secs(3);
 /// How long it is believed whether a backend answers.
 const BELIEVED: Duration = Duration::from_secs(1);
 
@@ -213,6 +215,26 @@ impl Live {
 
     pub(super) fn usage(&self) -> &Usage {
         &self.usage
+    }
+
+    /// Opens the ledger, so that the log tells at once what is wrong with it. One that is away is
+    /// asked again by whoever needs it.
+    ///
+    /// # Errors
+    ///
+    /// Waiting cannot help: it is of a newer version.
+    pub(super) async fn open_ledger(&self) -> Result<(), Failure> {
+        let away = match tokio::time::timeout(OPENING, self.ledger.check()).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(away)) if away.for_good() => return Err(Failure::Ledger(away)),
+            Ok(Err(away)) => away,
+            Err(_) => Away::Slow,
+        };
+        self.metrics.ledger_up(false);
+        tracing::error!(
+            "{away}; until it can be used, mode local answers 503 and calls are counted in memory alone"
+        );
+        Ok(())
     }
 
     pub(super) fn retention(&self) -> Duration {

@@ -35,6 +35,11 @@ pub(super) async fn mind(live: Arc<Live>) {
             if let Err(away) = local.withdraw_unwanted(&mut leftovers).await {
                 tracing::warn!("tokens that nobody received cannot be taken out of the ledger: {away}");
             }
+            if let Err(away) = local.end_leftovers().await {
+                tracing::warn!(
+                    "tokens whose issuer has ended them all cannot be ended in the ledger: {away}"
+                );
+            }
             if pruned.is_none_or(|at| at.elapsed() >= PRUNING) {
                 let retention = SignedDuration::try_from(live.retention()).unwrap_or(SignedDuration::MAX);
                 match local.prune(retention).await {

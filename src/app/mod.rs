@@ -29,6 +29,7 @@ use crate::certificate;
 use crate::clock::Clock;
 use crate::config::{Config, Invalid};
 use crate::http1::HeadLimits;
+use crate::ledger;
 use crate::listen::{self, Bound, Gate};
 use crate::log::AccessLog;
 use crate::metrics::{Metrics, Vocabulary};
@@ -82,6 +83,9 @@ pub enum Failure {
         #[source]
         source: io::Error,
     },
+    /// The ledger is one that this program must leave alone.
+    #[error("{0}")]
+    Ledger(#[source] ledger::Away),
     /// The system refused something else.
     #[error("cannot {what}: {source}")]
     System {
@@ -199,6 +203,7 @@ pub async fn start_on(
     let limits = handles::settled(config.limits.clone());
     let gate = Arc::new(Gate::new(limits, listeners.len(), Arc::clone(&metrics)));
     let live = Arc::new(Live::new(config, source, metrics, access, Arc::clone(&gate))?);
+    live.open_ledger().await?;
     let threads = Threads::start(bound, threads, &live, &gate)?;
     let panel = Arc::new(panel::of(&live));
     let (close_admin, closed) = oneshot::channel();

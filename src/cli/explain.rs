@@ -119,6 +119,16 @@ fn watched(out: &mut String, watched: Watched) {
             );
             return;
         }
+        Watched::EndOfAll => {
+            let _ = writeln!(
+                out,
+                "operation:  none: no deprecated operation has this path\n\
+                 watched:    the end of all named tokens of somebody, and so of those that were issued here\n\
+                 outcome:    passes through as it came; where the backend has done it, the tokens that were issued here and \
+                 not used end too; {ledger}, and nothing is done; neither dressed nor counted as deprecated"
+            );
+            return;
+        }
         Watched::Token { is_ours: false } => {
             return passes(out, "no deprecated operation has this path, and the id has not the form of ours");
         }

@@ -167,6 +167,13 @@ mod tests {
         let expected = "expected \"sqlite:FILE\" or \"postgres://USER@HOST/DATABASE\"";
         for (ledger, said) in [
             ("url = \"sqlite:\"", format!("2:7: ledger.url: {expected}: it names no file")),
+            (
+                "url = \"sqlite::memory:\"",
+                format!(
+                    "2:7: ledger.url: {expected}: it names no file: a ledger in memory is lost, and what begins with \
+                     file: is not read as a URI; write sqlite:FILE"
+                ),
+            ),
             ("url = 7", format!("2:7: ledger.url: {expected}, found the integer 7")),
             (
                 "url = \"postgres://me@host/db?password=x\"",

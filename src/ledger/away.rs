@@ -23,6 +23,11 @@ pub enum Away {
     /// There is none, and none was to be created.
     #[error("there is no ledger yet: {0}")]
     Missing(String),
+    /// What is there is of another program.
+    #[error(
+        "not a Duskgate ledger: {0} holds the tables of another program; name another place in ledger.url"
+    )]
+    Foreign(String),
     /// The file cannot be created.
     #[error("cannot create the ledger: {} ({error})", file.display())]
     Create {
@@ -93,7 +98,15 @@ fn sqlite(file: &Path, error: &rusqlite::Error) -> String {
         Some(ErrorCode::CannotOpen) => format!("the ledger cannot be opened: {file} ({error})"),
         Some(ErrorCode::NotADatabase) => format!("the file is no ledger: {file}"),
         Some(ErrorCode::DatabaseBusy) => format!("another process holds the ledger for too long: {file}"),
-        _ => format!("the ledger failed: {file} ({error})"),
+        _ => format!("the ledger failed: {file} ({})", without_sql(error)),
+    }
+}
+
+/// What went wrong, without the whole statement in which it did.
+fn without_sql(error: &rusqlite::Error) -> String {
+    match error {
+        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
+        other => other.to_string(),
     }
 }
 

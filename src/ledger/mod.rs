@@ -47,6 +47,9 @@ pub trait Store: Send + Sync {
     /// The token of this id. One that was deleted is none.
     fn get<'a>(&'a self, id: &'a str) -> Answer<'a, Option<Issued>>;
 
+    /// The token of this id, also one that was deleted while its reservation is still to be finished.
+    fn look_up<'a>(&'a self, id: &'a str) -> Answer<'a, Option<Issued>>;
+
     /// Takes the single use for this consumer, unless something stands against it.
     fn reserve<'a>(&'a self, id: &'a str, consumer: &'a str, now: Timestamp) -> Answer<'a, Reserve>;
 
@@ -83,11 +86,16 @@ pub trait Store: Send + Sync {
     /// Ends a token for good; `false` if there is none. A reservation on it is still to be finished.
     fn delete<'a>(&'a self, id: &'a str, now: Timestamp) -> Answer<'a, bool>;
 
+    /// Ends for good every token of this issuer that is not used up, and says how many those were. A reservation is still to
+    /// be finished.
+    fn delete_all<'a>(&'a self, issuer: &'a str, now: Timestamp) -> Answer<'a, u64>;
+
     /// Ends a token that nobody received; `false` if there is none, or it has been reserved or found by its
     /// Idempotency-Key since it was issued.
     fn withdraw<'a>(&'a self, id: &'a str, now: Timestamp) -> Answer<'a, bool>;
 
-    /// Tokens in the order in which they were issued, at most `filter.most` a page. A page may hold fewer, or none, and
+    /// Tokens in the order in which they were issued, at most `filter.most` a page; of deleted ones those whose reservation
+    /// is still to be finished. A page may hold fewer, or none, and
     /// not be the last: only so many records are looked at for one.
     fn list<'a>(&'a self, filter: &'a Filter) -> Answer<'a, Page>;
 

@@ -34,6 +34,8 @@ pub struct Issued {
     pub custom_metadata: Option<Value>,
     /// A hash of the Idempotency-Key under which it was issued, unique.
     pub idempotency: Option<Vec<u8>>,
+    /// Whether it has been ended for good. Of such tokens only those are shown whose reservation is still to be finished.
+    pub deleted: bool,
     /// What became of it.
     pub usage: Usage,
 }
@@ -149,16 +151,16 @@ pub struct Filter {
     pub most: u32,
 }
 
-/// What became of a token, in one word.
+/// What became of a token, in one word: of its use first, so that no reservation is overlooked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// It can be used.
     Unused,
-    /// It is being used.
+    /// It is being used; also when it was revoked or deleted since.
     Reserved,
-    /// It is used up.
+    /// It is used up; also when it was revoked since.
     Used,
-    /// It is revoked, whatever else.
+    /// It is revoked. Of a list, whatever became of its use.
     Revoked,
 }
 
@@ -194,18 +196,18 @@ impl Issued {
     /// What became of it, in one word.
     pub fn state(&self) -> State {
         match &self.usage {
-            _ if self.revoked => State::Revoked,
-            Usage::Unused => State::Unused,
             Usage::Reserved { .. } => State::Reserved,
             Usage::Used { .. } => State::Used,
+            Usage::Unused if self.revoked => State::Revoked,
+            Usage::Unused => State::Unused,
         }
     }
 
     /// What stands against this consumer's reserving it or taking it over, if anything does.
-    pub(super) fn obstacle(&self, consumer: &str, deleted: bool) -> Option<Reserve> {
+    pub(super) fn obstacle(&self, consumer: &str) -> Option<Reserve> {
         match &self.usage {
             Usage::Reserved { consumer: owner, .. } if owner == consumer => None,
-            _ if deleted => Some(Reserve::Unknown),
+            _ if self.deleted => Some(Reserve::Unknown),
             _ if self.revoked => Some(Reserve::Revoked),
             Usage::Used { .. } => Some(Reserve::Used),
             Usage::Reserved { .. } => Some(Reserve::Taken),
@@ -250,6 +252,7 @@ impl fmt::Debug for Issued {
             .field("revoked", &self.revoked)
             .field("custom_metadata", &self.custom_metadata)
             .field("idempotency", &self.idempotency.as_ref().map(|_| "<redacted>"))
+            .field("deleted", &self.deleted)
             .field("usage", &self.usage)
             .finish()
     }

@@ -51,6 +51,11 @@ pub enum BadUrl {
     /// No file is named.
     #[error("it names no file")]
     NoFile,
+    /// A name that SQLite takes for something else than a file.
+    #[error(
+        "it names no file: a ledger in memory is lost, and what begins with file: is not read as a URI; write sqlite:FILE"
+    )]
+    Magic,
     /// It is an address of nothing, or with options that do not exist.
     #[error("it is no address of a PostgreSQL data base")]
     Address,
@@ -90,6 +95,8 @@ impl Location {
         }
         match url.strip_prefix("sqlite:").ok_or(BadUrl::Scheme)? {
             "" => Err(BadUrl::NoFile),
+            // What SQLite would make of them is a ledger that is gone with the connection.
+            magic if magic == ":memory:" || magic.starts_with("file:") => Err(BadUrl::Magic),
             file => Ok(Location::Sqlite(directory.join(file))),
         }
     }
@@ -208,6 +215,9 @@ mod tests {
             ("duskgate.db", BadUrl::Scheme),
             ("mysql://me:hush@host/db", BadUrl::Scheme),
             ("sqlite:", BadUrl::NoFile),
+            ("sqlite::memory:", BadUrl::Magic),
+            ("sqlite:file:y.db?mode=memory", BadUrl::Magic),
+            ("sqlite:file:/var/lib/y.db", BadUrl::Magic),
             ("postgres://me:hush@host:port/db", BadUrl::Address),
             ("postgres://me@host/db?colour=hush", BadUrl::Address),
             ("postgres://me@host/db?sslmode=disable&password=hush", BadUrl::Password),

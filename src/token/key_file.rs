@@ -45,6 +45,19 @@ pub enum BadKeyFile {
         /// Its permission bits.
         mode: u32,
     },
+    /// It belongs to somebody who could change the keys.
+    #[error(
+        "{} belongs to the user {owner}, who can change the keys, and this runs as the user {own}; chown it to that user or \
+         to root, or run this as the user {owner}", file.display()
+    )]
+    Foreign {
+        /// The file.
+        file: PathBuf,
+        /// The number of its owner.
+        owner: u32,
+        /// The number of the user as whom the program runs.
+        own: u32,
+    },
     /// A directory, a pipe, a device.
     #[error("{} is no regular file", file.display())]
     NoFile {
@@ -62,9 +75,14 @@ pub enum BadKeyFile {
     },
 }
 
-/// The keys in a file.
+/// The keys in a file, which must belong to the user as whom this runs, or to root.
 pub fn read(file: &Path) -> Result<KeyRing, BadKeyFile> {
     let opened = open(file)?;
+    let owner = opened.metadata().map_err(|error| system("read", file, error))?.uid();
+    let own = rustix::process::geteuid().as_raw();
+    if is_foreign(owner, own) {
+        return Err(BadKeyFile::Foreign { file: file.to_owned(), owner, own });
+    }
     let text = text_of(file, &opened)?;
     parse(file, &text)
 }
@@ -84,7 +102,8 @@ pub fn create(file: &Path) -> Result<(), BadKeyFile> {
     })
 }
 
-/// Puts a new key in front of those in a file, which must be one that [`read`] takes. At every moment the file holds
+/// Puts a new key in front of those in a file, which must be one that [`read`] takes; only that it may be another user's,
+/// because root adds keys to the file of the user as whom the proxy runs. At every moment the file holds
 /// the old keys or the old ones and the new one; owner and mode are kept. Two at a time come one after the other.
 pub fn add(file: &Path) -> Result<(), BadKeyFile> {
     // A link goes on pointing where it does; what it points at is replaced.
@@ -130,6 +149,11 @@ fn open(file: &Path) -> Result<File, BadKeyFile> {
         mode if mode & OTHERS != 0 => Err(BadKeyFile::Exposed { file: file.to_owned(), mode }),
         _ => Ok(opened),
     }
+}
+
+/// Whether somebody else than we and root may change what we read.
+fn is_foreign(owner: u32, own: u32) -> bool {
+    owner != own && owner != 0
 }
 
 fn text_of(file: &Path, opened: &File) -> Result<Zeroizing<String>, BadKeyFile> {
@@ -185,4 +209,16 @@ fn sync_directory_of(file: &Path) -> io::Result<()> {
 
 fn system(verb: &'static str, file: &Path, error: io::Error) -> BadKeyFile {
     BadKeyFile::System { verb, file: file.to_owned(), error }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_foreign;
+
+    #[test]
+    fn a_file_is_trusted_that_is_our_own_or_roots() {
+        let foreign = [(0, 0), (0, 1000), (1000, 1000), (1000, 0), (1000, 1001)];
+        let foreign = foreign.map(|(owner, own)| is_foreign(owner, own));
+        assert_eq!(foreign, [false, false, false, true, true]);
+    }
 }

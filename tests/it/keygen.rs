@@ -169,6 +169,27 @@ fn a_key_file_that_others_can_read_is_refused() {
 }
 
 #[test]
+fn a_key_file_of_another_user_is_refused_to_root() {
+    // Who is not root cannot read a file of mode 0600 that is another's, nor give one away.
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let directory = directory();
+    succeed(directory.path(), &["the.key"]);
+    let file = directory.path().join("the.key");
+    std::os::unix::fs::chown(&file, Some(65_534), None).expect("root may");
+    let reason = "belongs to the user 65534, who can change the keys, and this runs as the user 0; chown it to that user or \
+                  to root, or run this as the user 65534";
+    let error = key_file::read(&file).expect_err("it is another's").to_string();
+    assert_eq!(error, format!("{} {reason}", file.display()));
+    // Root adds a key to the file of the user as whom the proxy runs, whose it stays.
+    succeed(directory.path(), &["--add", "the.key"]);
+    assert_eq!(fs::metadata(&file).expect("the file").uid(), 65_534);
+    std::os::unix::fs::chown(&file, Some(0), None).expect("root may");
+    assert_eq!(key_file::read(&file).expect("keys").count(), 2);
+}
+
+#[test]
 fn what_is_no_file_is_refused() {
     let directory = directory();
     fs::create_dir(directory.path().join("directory")).expect("a directory");

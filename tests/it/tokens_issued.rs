@@ -94,7 +94,7 @@ async fn the_commands_work_on(world: World) {
         json!({
             "id": "used", "name": "name of used", "state": "used", "operation": "create_user_group_invite_token",
             "invite_type": "userJoinGroup", "target": "group", "issuer": "usr-anna", "created_at": created,
-            "privileges": null, "revoked": false, "usage_limit": 1, "usage_count": 1, "consumer": "user:ben",
+            "privileges": null, "revoked": false, "deleted": false, "usage_limit": 1, "usage_count": 1, "consumer": "user:ben",
             "reserved_at": null, "used_at": "2027-01-15T08:00:02.123456Z", "custom_metadata": null
         })
     );
@@ -114,6 +114,45 @@ async fn the_commands_work_on(world: World) {
     // The proxy, which runs all the time, sees it at once.
     assert_eq!(ledger.reserve("full", "user:eve", at(3)).await.unwrap(), Reserve::Revoked);
     assert_eq!(printed(directory, &["revoke", "full"]), "revoked: full\n");
+}
+
+/// What holds a member back must not be out of the operator's sight.
+async fn the_reservation_of_a_dead_token_is_shown_on(world: World) {
+    let ledger = filled(&world).await;
+    issue(&*ledger, "gone").await;
+    reserve_fresh(&*ledger, "gone", "user:eve", 1).await;
+    assert!(ledger.delete("gone", at(2)).await.unwrap());
+    let directory = configured(&world.url());
+    let directory = directory.path();
+    assert_eq!(printed(directory, &["revoke", "reserved"]), "revoked: reserved\n");
+
+    let list = printed(directory, &["list", "--state", "reserved"]);
+    assert_eq!(list.lines().count(), 3, "{list}");
+    assert!(list.contains("  reserved, revoked  ") && list.contains("  reserved, deleted  "), "{list}");
+    let json: Value =
+        serde_json::from_str(&printed(directory, &["list", "--state", "reserved", "--json"])).unwrap();
+    let told = |number: usize| {
+        ["id", "state", "revoked", "deleted", "consumer"].map(|key| json[number][key].clone())
+    };
+    assert_eq!(told(0), [json!("reserved"), json!("reserved"), json!(true), json!(false), json!("user:ben")]);
+    assert_eq!(told(1), [json!("gone"), json!("reserved"), json!(false), json!(true), json!("user:eve")]);
+    let shown = printed(directory, &["show", "reserved"]);
+    assert!(shown.contains("state: reserved, revoked\n") && shown.contains("revoked: true\n"), "{shown}");
+    let shown = printed(directory, &["show", "gone"]);
+    assert!(
+        shown.contains("state: reserved, deleted\n") && shown.contains("consumer: user:eve\n"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn the_reservation_of_a_dead_token_is_shown_on_sqlite() {
+    run(async { the_reservation_of_a_dead_token_is_shown_on(World::sqlite()).await });
+}
+
+#[test]
+fn the_reservation_of_a_dead_token_is_shown_on_postgres() {
+    run(async { the_reservation_of_a_dead_token_is_shown_on(World::postgres().await).await });
 }
 
 #[test]
@@ -166,6 +205,13 @@ fn a_ledger_that_is_not_there_is_not_created() {
         assert_eq!(text(&output.stderr), "error: there is no ledger yet: nowhere.db\n");
     }
     assert!(!directory.path().join("nowhere.db").exists());
+    let file = directory.path().join("nowhere.db");
+    std::fs::write(&file, "").unwrap();
+    assert_eq!(
+        text(&tokens(directory.path(), &["list"]).stderr),
+        "error: there is no ledger yet: nowhere.db\n"
+    );
+    assert_eq!(std::fs::metadata(&file).unwrap().len(), 0);
 }
 
 #[test]

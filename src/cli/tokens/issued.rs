@@ -26,7 +26,7 @@ pub struct List {
     /// Only those that this subject issued: usr-<id> or prv-<id>
     #[arg(long, value_name = "SUBJECT")]
     issuer: Option<String>,
-    /// Only those in this state
+    /// Only those in this state: reserved and used ones also where they were revoked since, revoked ones whatever their use
     #[arg(long, value_parser = PossibleValuesParser::new(State::ALL.map(State::name)))]
     state: Option<String>,
     /// At most so many
@@ -87,12 +87,13 @@ pub fn list(arguments: &List) -> ExitCode {
 /// Runs `duskgate tokens show`.
 pub fn show(arguments: &Show) -> ExitCode {
     with_ledger(&arguments.source, async |ledger| {
-        let Some(token) = ledger.get(&arguments.id).await? else { return Ok(unknown()) };
+        let Some(token) = ledger.look_up(&arguments.id).await? else { return Ok(unknown()) };
         let object = object(&token);
         if arguments.json {
             return Ok(print(&format!("{object:#}\n")));
         }
         let lines = object.as_object().into_iter().flatten().map(|(name, value)| match value {
+            _ if name == "state" => format!("state: {}\n", standing(&token)),
             Value::String(text) => format!("{name}: {}\n", printable(text)),
             other => format!("{name}: {other}\n"),
         });
@@ -164,7 +165,7 @@ fn row(token: &Issued) -> [String; 8] {
     let name = printable(&token.name);
     [
         token.id.clone(),
-        token.state().name().to_owned(),
+        standing(token),
         token.invite_type.clone(),
         token.target.clone(),
         token.issuer.clone(),
@@ -172,6 +173,14 @@ fn row(token: &Issued) -> [String; 8] {
         printable(consumer),
         name,
     ]
+}
+
+/// Its state, and what else is to be known of it: `reserved, revoked`.
+fn standing(token: &Issued) -> String {
+    let state = token.state();
+    let revoked = (token.revoked && state != State::Revoked).then_some("revoked");
+    let words = [Some(state.name()), revoked, token.deleted.then_some("deleted")];
+    words.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// A token as JSON. The hash of an Idempotency-Key stays out.
@@ -192,6 +201,7 @@ fn object(token: &Issued) -> Value {
         "created_at": token.created_at.to_string(),
         "privileges": token.privileges,
         "revoked": token.revoked,
+        "deleted": token.deleted,
         "usage_limit": USAGE_LIMIT,
         "usage_count": u32::from(used_at.is_some()),
         "consumer": consumer,

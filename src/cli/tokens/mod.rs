@@ -12,7 +12,8 @@ use clap::Subcommand;
 pub enum Command {
     /// List the tokens that Duskgate issued itself, in the order in which it did
     ///
-    /// Reads the ledger, also while the proxy runs. It shows no token, only what is known of each.
+    /// Reads the ledger, also while the proxy runs, and changes nothing. It shows no token, only what is known of each. A
+    /// deleted token is shown for as long as its reservation is still to be finished.
     ///
     /// Exit codes: 0 listed, 1 the ledger is away, 2 bad configuration
     List(issued::List),

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Row, Statement};
 
@@ -81,7 +82,10 @@ impl Connection {
         // Another replica may have been quicker.
         let found = known(version(transaction.client()).await?)?;
         for step in schema::POSTGRES.iter().skip(usize::try_from(found).unwrap_or(0)) {
-            transaction.batch_execute(step).await?;
+            transaction.batch_execute(step).await.map_err(|error| match error.code() {
+                Some(code) if *code == SqlState::DUPLICATE_TABLE => Away::Foreign(shown.to_owned()),
+                _ => error.into(),
+            })?;
         }
         let sql = format!(
             "CREATE TABLE IF NOT EXISTS duskgate_ledger (version BIGINT NOT NULL);

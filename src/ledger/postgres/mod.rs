@@ -52,6 +52,10 @@ impl super::Store for Store {
         Box::pin(verbs::get(&self.database, id))
     }
 
+    fn look_up<'a>(&'a self, id: &'a str) -> Answer<'a, Option<Issued>> {
+        Box::pin(verbs::look_up(&self.database, id))
+    }
+
     fn reserve<'a>(&'a self, id: &'a str, consumer: &'a str, now: Timestamp) -> Answer<'a, Reserve> {
         Box::pin(async move { Ok(self.changed(verbs::reserve(&self.database, id, consumer, now).await?)) })
     }
@@ -95,6 +99,10 @@ impl super::Store for Store {
 
     fn delete<'a>(&'a self, id: &'a str, now: Timestamp) -> Answer<'a, bool> {
         Box::pin(async move { Ok(self.changed(verbs::delete(&self.database, id, now).await?)) })
+    }
+
+    fn delete_all<'a>(&'a self, issuer: &'a str, now: Timestamp) -> Answer<'a, u64> {
+        Box::pin(async move { Ok(self.changed(verbs::delete_all(&self.database, issuer, now).await?)) })
     }
 
     fn withdraw<'a>(&'a self, id: &'a str, now: Timestamp) -> Answer<'a, bool> {

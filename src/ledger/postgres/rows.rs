@@ -33,6 +33,7 @@ pub(super) fn read(row: &Row) -> Result<Issued, Away> {
             .map(|json| serde_json::from_str(&json).map_err(|_| damaged()))
             .transpose()?,
         idempotency: row.try_get("idempotency")?,
+        deleted: row.try_get("deleted")?,
         usage,
         id,
     })

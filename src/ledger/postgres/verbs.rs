@@ -58,6 +58,11 @@ pub(super) async fn get(database: &Database, id: &str) -> Result<Option<Issued>,
     one(&database.ask("SELECT * FROM duskgate_tokens WHERE id = $1 AND NOT deleted", &[&id]).await?)
 }
 
+pub(super) async fn look_up(database: &Database, id: &str) -> Result<Option<Issued>, Away> {
+    let sql = "SELECT * FROM duskgate_tokens WHERE id = $1 AND (NOT deleted OR state = 1)";
+    one(&database.ask(sql, &[&id]).await?)
+}
+
 pub(super) async fn by_idempotency(database: &Database, hash: &[u8]) -> Result<Option<Issued>, Away> {
     let sql = "SELECT * FROM duskgate_tokens WHERE idempotency = $1 AND NOT deleted";
     match one(&database.ask(sql, &[&hash]).await?)? {
@@ -96,7 +101,7 @@ pub(super) async fn reserve(
         }
         let found = database.ask("SELECT * FROM duskgate_tokens WHERE id = $1", &[&id]).await?;
         let Some(row) = found.first() else { return Ok(Reserve::Unknown) };
-        if let Some(obstacle) = rows::read(row)?.obstacle(consumer, row.try_get("deleted")?) {
+        if let Some(obstacle) = rows::read(row)?.obstacle(consumer) {
             return Ok(obstacle);
         }
         if adopt(database, id, consumer).await? {
@@ -218,18 +223,26 @@ pub(super) async fn delete(database: &Database, id: &str, now: Timestamp) -> Res
     Ok(!database.ask(sql, &[&id, &moment]).await?.is_empty())
 }
 
+pub(super) async fn delete_all(database: &Database, issuer: &str, now: Timestamp) -> Result<u64, Away> {
+    let sql = "UPDATE duskgate_tokens SET deleted = TRUE, ended_at = $2
+               WHERE issuer = $1 AND state <> 2 AND NOT deleted RETURNING id";
+    Ok(database.ask(sql, &[&issuer, &now.as_microsecond()]).await?.len() as u64)
+}
+
 pub(super) async fn list(database: &Database, filter: &Filter) -> Result<Page, Away> {
     let last = database.ask("SELECT COALESCE(MAX(sequence), 0) FROM duskgate_tokens", &[]).await?;
     let last = last.first().map_or(Ok(0), |row| row.try_get(0))?;
     let after = filter.after.unwrap_or(0);
-    // The records of an issuer are found by an index.
+    // The records of an issuer are found by an index, reservations of deleted ones by another; so these are two questions.
     let until = if filter.issuer.is_some() { last } else { after.saturating_add(STRIDE) };
     let found = database
         .ask(
-            "SELECT * FROM duskgate_tokens
-             WHERE sequence > $1 AND sequence <= $2 AND NOT deleted AND ($4::TEXT IS NULL OR issuer = $4)
-                 AND ($5::TEXT IS NULL OR $5 = CASE WHEN revoked THEN 'revoked' WHEN state = 0 THEN 'unused'
-                                                    WHEN state = 1 THEN 'reserved' ELSE 'used' END)
+            "SELECT * FROM (SELECT * FROM duskgate_tokens WHERE NOT deleted
+                            UNION ALL SELECT * FROM duskgate_tokens WHERE deleted AND state = 1) AS shown
+             WHERE sequence > $1 AND sequence <= $2
+                 AND ($4::TEXT IS NULL OR issuer = $4)
+                 AND CASE $5::TEXT WHEN 'unused' THEN state = 0 AND NOT revoked WHEN 'reserved' THEN state = 1
+                                   WHEN 'used' THEN state = 2 WHEN 'revoked' THEN revoked ELSE TRUE END
              ORDER BY sequence LIMIT $3",
             &[
                 &after,

@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, MAIN_DB, OpenFlags, TransactionBehavior, ffi};
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, TransactionBehavior, ffi};
 
+use super::rows::{COLUMNS, OTHER_COLUMNS};
 use crate::ledger::{Away, Create, schema};
 
 /// How long another process may hold the ledger.
@@ -65,11 +66,17 @@ impl File {
         self.open(|connection| self.migrate(connection))
     }
 
-    /// Opens it for reading, once a writer has.
+    /// Opens it for reading, and creates it or brings it to this version where that is to be done. Who only looks changes
+    /// nothing.
     pub(super) fn open_reader(&self) -> Result<Opened, Away> {
+        match self.create {
+            // Whoever comes first does, reader or writer.
+            Create::Yes => drop(self.open_writer()?),
+            Create::No => self.create()?,
+        }
         self.open(|connection| {
             // With something read, the log is there and is known.
-            version(connection)?;
+            self.found(connection)?;
             Ok(connection.pragma_update(None, "query_only", true)?)
         })
     }
@@ -133,6 +140,8 @@ impl File {
         let mut connection = self.connect()?;
         set_up(&mut connection).map_err(|failure| match failure {
             Failure::Newer(found) => Away::Newer { found, known: schema::VERSION },
+            Failure::Foreign => Away::Foreign(self.name.display().to_string()),
+            Failure::Missing => Away::Missing(self.name.display().to_string()),
             Failure::Sqlite(error) => self.away(error),
         })?;
         let Some(file) = file.filter(|file| identity(&self.name) == Some(*file)) else {
@@ -167,7 +176,8 @@ impl File {
     fn connect(&self) -> Result<Connection, Away> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let open = || {
-            let connection = Connection::open_with_flags(&*self.name, flags)?;
+            // A name that does not begin with a letter is a file's to SQLite, whatever it is.
+            let connection = Connection::open_with_flags(Path::new(".").join(&*self.name), flags)?;
             // SQLite goes on with a file that it may only read, and puts a log beside it that may not be written either, even
             // when the file may be again. Who only looks gets along with that.
             if self.create == Create::Yes && connection.is_readonly(MAIN_DB)? {
@@ -182,9 +192,27 @@ impl File {
         open().map_err(|error| self.away(error))
     }
 
+    /// The version of the ledger that is there, 0 where none is yet and one may be made.
+    fn found(&self, connection: &Connection) -> Result<i64, Failure> {
+        // All of one moment: another process may be about to make it.
+        let moment = connection.unchecked_transaction()?;
+        let found = version(&moment)?;
+        match found {
+            0 if moment.prepare("SELECT 1 FROM sqlite_schema")?.exists([])? => Err(Failure::Foreign),
+            0 if self.create == Create::No => Err(Failure::Missing),
+            0 => Ok(0),
+            // Whether it can be asked for what is asked of a ledger.
+            _ => match moment.prepare(&format!("SELECT {COLUMNS}, {OTHER_COLUMNS} FROM tokens")) {
+                Ok(_) => Ok(found),
+                Err(error) if is_about_the_statement(&error) => Err(Failure::Foreign),
+                Err(error) => Err(error.into()),
+            },
+        }
+    }
+
     fn migrate(&self, connection: &mut Connection) -> Result<(), Failure> {
         // Looked at before anything is changed, even the kind of its log.
-        version(connection)?;
+        self.found(connection)?;
         connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
         connection.pragma_update(None, "synchronous", "full")?;
         connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
@@ -206,8 +234,16 @@ fn identity(file: &Path) -> Option<Identity> {
     fs::metadata(file).ok().map(|found| (found.dev(), found.ino()))
 }
 
+/// No such table, no such column.
+fn is_about_the_statement(error: &rusqlite::Error) -> bool {
+    matches!(error, rusqlite::Error::SqlInputError { .. })
+        || error.sqlite_error_code() == Some(ErrorCode::Unknown)
+}
+
 enum Failure {
     Newer(i64),
+    Foreign,
+    Missing,
     Sqlite(rusqlite::Error),
 }
 

@@ -88,6 +88,11 @@ impl super::Store for Store {
         self.read(move |connection| verbs::get(connection, &id))
     }
 
+    fn look_up<'a>(&'a self, id: &'a str) -> Answer<'a, Option<Issued>> {
+        let id = id.to_owned();
+        self.read(move |connection| verbs::look_up(connection, &id))
+    }
+
     fn reserve<'a>(&'a self, id: &'a str, consumer: &'a str, now: Timestamp) -> Answer<'a, Reserve> {
         let (id, consumer) = (id.to_owned(), consumer.to_owned());
         self.write(move |connection| verbs::reserve(connection, &id, &consumer, now))
@@ -136,6 +141,11 @@ impl super::Store for Store {
     fn delete<'a>(&'a self, id: &'a str, now: Timestamp) -> Answer<'a, bool> {
         let id = id.to_owned();
         self.write(move |connection| verbs::delete(connection, &id, now))
+    }
+
+    fn delete_all<'a>(&'a self, issuer: &'a str, now: Timestamp) -> Answer<'a, u64> {
+        let issuer = issuer.to_owned();
+        self.write(move |connection| verbs::delete_all(connection, &issuer, now))
     }
 
     fn withdraw<'a>(&'a self, id: &'a str, now: Timestamp) -> Answer<'a, bool> {

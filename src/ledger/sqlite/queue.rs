@@ -240,11 +240,7 @@ impl Reader {
     fn read(&mut self, job: &mut dyn Job) -> Result<(), Away> {
         let opened = match in_place(&self.file, &mut self.opened)? {
             Some(opened) => opened,
-            None => {
-                // Whoever comes first brings the file to this version, reader or writer.
-                drop(self.file.open_writer()?);
-                self.file.open_reader()?
-            }
+            None => self.file.open_reader()?,
         };
         let outcome = job.run(&opened.connection, &self.file);
         if outcome.as_ref().map_or_else(keeps_connection, |()| true) {

@@ -15,7 +15,10 @@ pub(super) const USED: i64 = 2;
 
 /// What [`read`] reads, in its order.
 pub(super) const COLUMNS: &str = "id, operation, invite_type, target, issuer, name, created_at, privileges, \
-                                  revoked, custom_metadata, idempotency, state, consumer, moment";
+                                  revoked, custom_metadata, idempotency, state, consumer, moment, deleted";
+
+/// What is there of a ledger's own, beside those.
+pub(super) const OTHER_COLUMNS: &str = "sequence, round, ended_at";
 
 /// The token in a row of [`COLUMNS`].
 pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Issued> {
@@ -46,6 +49,7 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Issued> {
             .map(|json| serde_json::from_str::<Value>(&json).map_err(bad(9, Type::Text)))
             .transpose()?,
         idempotency: row.get(10)?,
+        deleted: row.get(14)?,
         usage,
     })
 }

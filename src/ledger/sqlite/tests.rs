@@ -30,6 +30,7 @@ fn token(id: &str) -> Issued {
         revoked: false,
         custom_metadata: None,
         idempotency: None,
+        deleted: false,
         usage: Usage::Unused,
     }
 }

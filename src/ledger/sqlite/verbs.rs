@@ -72,6 +72,11 @@ pub(super) fn get(connection: &Connection, id: &str) -> rusqlite::Result<Option<
     connection.prepare_cached(&sql)?.query_one([id], rows::read).optional()
 }
 
+pub(super) fn look_up(connection: &Connection, id: &str) -> rusqlite::Result<Option<Issued>> {
+    let sql = format!("SELECT {COLUMNS} FROM tokens WHERE id = ?1 AND (deleted = 0 OR state = 1)");
+    connection.prepare_cached(&sql)?.query_one([id], rows::read).optional()
+}
+
 pub(super) fn by_idempotency(connection: &Connection, hash: &[u8]) -> rusqlite::Result<Option<Issued>> {
     let sql = format!("SELECT {COLUMNS} FROM tokens WHERE idempotency = ?1 AND deleted = 0");
     connection.prepare_cached(&sql)?.query_one([hash], rows::read).optional()
@@ -109,14 +114,11 @@ pub(super) fn reserve(
     if adopt(connection, id, consumer)? {
         return Ok(Reserve::Mine);
     }
-    let sql = format!("SELECT {COLUMNS}, deleted FROM tokens WHERE id = ?1");
-    let found = connection
-        .prepare_cached(&sql)?
-        .query_one([id], |row| Ok((rows::read(row)?, row.get::<_, bool>("deleted")?)))
-        .optional()?;
-    let Some((token, deleted)) = found else { return Ok(Reserve::Unknown) };
+    let sql = format!("SELECT {COLUMNS} FROM tokens WHERE id = ?1");
+    let found = connection.prepare_cached(&sql)?.query_one([id], rows::read).optional()?;
+    let Some(token) = found else { return Ok(Reserve::Unknown) };
     // Nothing changes between two statements of one transaction: what can be reserved was.
-    Ok(token.obstacle(consumer, deleted).unwrap_or(Reserve::Taken))
+    Ok(token.obstacle(consumer).unwrap_or(Reserve::Taken))
 }
 
 pub(super) fn adopt(connection: &Connection, id: &str, consumer: &str) -> rusqlite::Result<bool> {
@@ -215,20 +217,30 @@ pub(super) fn delete(connection: &Connection, id: &str, now: Timestamp) -> rusql
     execute(connection, sql, params![id, now.as_microsecond()])
 }
 
+pub(super) fn delete_all(connection: &Connection, issuer: &str, now: Timestamp) -> rusqlite::Result<u64> {
+    let sql = "UPDATE tokens SET deleted = 1, ended_at = ?2 WHERE issuer = ?1 AND state <> 2 AND deleted = 0";
+    let deleted = connection.prepare_cached(sql)?.execute(params![issuer, now.as_microsecond()])?;
+    Ok(deleted as u64)
+}
+
 pub(super) fn list(connection: &Connection, filter: &Filter) -> rusqlite::Result<Page> {
     let state = match filter.state {
         None => "",
         Some(State::Revoked) => "AND revoked = 1",
         Some(State::Unused) => "AND revoked = 0 AND state = 0",
-        Some(State::Reserved) => "AND revoked = 0 AND state = 1",
-        Some(State::Used) => "AND revoked = 0 AND state = 2",
+        Some(State::Reserved) => "AND state = 1",
+        Some(State::Used) => "AND state = 2",
     };
-    // The records of an issuer are found by an index.
+    // The records of an issuer are found by an index, reservations of deleted ones by another; so these are two questions.
     let issuer = if filter.issuer.is_some() { "AND issuer = ?4" } else { "AND ?4 IS NULL" };
-    let sql = format!(
-        "SELECT {COLUMNS}, sequence FROM tokens
-         WHERE sequence > ?1 AND sequence <= ?2 AND deleted = 0 {issuer} {state} ORDER BY sequence LIMIT ?3"
-    );
+    let those = |which: &str| {
+        format!(
+            "SELECT {COLUMNS}, sequence FROM tokens
+             WHERE sequence > ?1 AND sequence <= ?2 AND {which} {issuer} {state}"
+        )
+    };
+    let (present, left) = (those("deleted = 0"), those("deleted = 1 AND state = 1"));
+    let sql = format!("{present} UNION ALL {left} ORDER BY sequence LIMIT ?3");
     let last = connection
         .prepare_cached("SELECT COALESCE(MAX(sequence), 0) FROM tokens")?
         .query_one([], |row| row.get(0))?;

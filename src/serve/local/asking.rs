@@ -252,6 +252,11 @@ pub(super) fn useless(answer: &Answer, path: &str) -> Stop {
     Stop::Failed(reply::Failure::BadGateway { cause })
 }
 
+/// Who a caller is whose token does not say so, where the backend tells.
+pub(super) async fn subject_of(asking: &Asking<'_>) -> Option<Subject> {
+    asking.find_out(&Payload::Unjudged(Body::None)).await.ok()
+}
+
 /// The text under a key of an answer.
 fn text_in(answer: &Answer, key: &str) -> Result<String, Stop> {
     let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();

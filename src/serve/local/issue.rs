@@ -276,6 +276,7 @@ impl<'a> Issuance<'a> {
                 revoked: false,
                 custom_metadata: None,
                 idempotency: mark.clone(),
+                deleted: false,
                 usage: Usage::Unused,
             };
             match ledgered::issue(local, issued).await? {

@@ -6,6 +6,7 @@ mod asking;
 mod attempt;
 mod caveats;
 mod control;
+mod ending;
 mod inspect;
 mod invitation;
 mod issue;
@@ -73,12 +74,15 @@ struct Shared {
     routes: Table,
     tasks: Vec<What>,
     /// What is still to be taken out of the ledger.
-    unwanted: Mutex<Vec<Unwanted>>,
+    unwanted: Arc<Mutex<Vec<Unwanted>>>,
+    /// The issuers whose tokens are still to be ended, all of them.
+    ending: Arc<Mutex<Vec<String>>>,
 }
 
 impl Local {
-    /// The token module over these rooms.
+    /// The token module over these rooms. It does what is still to be done for the one before it.
     pub fn new(
+        before: Option<&Local>,
         settings: Settings,
         api: TokenApi,
         ledger: Arc<dyn Store>,
@@ -95,7 +99,8 @@ impl Local {
             turns: Turns::default(),
             routes,
             tasks,
-            unwanted: Mutex::default(),
+            unwanted: before.map(|before| Arc::clone(&before.0.unwanted)).unwrap_or_default(),
+            ending: before.map(|before| Arc::clone(&before.0.ending)).unwrap_or_default(),
         }))
     }
 

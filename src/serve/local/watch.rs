@@ -5,6 +5,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use serde_json::Value;
 
 use super::asking::Asking;
+use super::ending::Whose;
 use super::invitation::{BASE, Invitation};
 use super::peek::{LARGEST, Peeked, peek};
 use super::{Local, control, inspect, redeem};
@@ -30,6 +31,7 @@ pub(super) enum What {
     Join(&'static Invitation),
     Inspect(inspect::Question),
     Control(control::Verb),
+    EndAll(Whose),
 }
 
 /// What a watched route is about, for who asks without making a call.
@@ -44,6 +46,8 @@ pub enum Watched {
         /// Whether it has.
         is_ours: bool,
     },
+    /// The end of all tokens of somebody.
+    EndOfAll,
 }
 
 /// A token of ours that arrived in a body.
@@ -68,6 +72,9 @@ pub(super) fn table() -> (Table, Vec<What>) {
     for verb in control::Verb::ALL {
         rows.push((verb.method(), format!("{BASE}{}", verb.path()), What::Control(verb)));
     }
+    for whose in Whose::ALL {
+        rows.push((Method::DELETE, whose.path(), What::EndAll(whose)));
+    }
     let table = Table::of(rows.iter().map(|(method, path, _)| (path.as_str(), method, path.as_str())))
         .expect("this cannot fail because the routes are different, and a test builds it");
     (table, rows.into_iter().map(|(_, _, what)| what).collect())
@@ -80,6 +87,7 @@ pub fn watched(method: &Method, path: &str) -> Option<Watched> {
     Some(match tasks[call.operation] {
         What::Join(invitation) => Watched::Join(invitation.kind),
         What::Inspect(question) => Watched::Question(question.name()),
+        What::EndAll(_) => Watched::EndOfAll,
         What::Control(_) => Watched::Token { is_ours: keys::has_our_form(call.id("id").unwrap_or_default()) },
     })
 }
@@ -107,6 +115,9 @@ impl Local {
             }
             return self.control(verb, id, request, peer).await;
         }
+        if let What::EndAll(whose) = what {
+            return self.end_all(whose, &call, request, forward).await;
+        }
         // Whatever is refused before the token is looked at is the backend's to refuse.
         let is_readable = payload::is_json(request.headers())
             && request.body().size_hint().lower() <= LARGEST as u64
@@ -130,7 +141,7 @@ impl Local {
         let answer = match what {
             What::Join(invitation) => redeem::answer(&asking, invitation, &call, arrived, peer).await,
             What::Inspect(question) => inspect::answer(&asking, question, arrived, peer).await,
-            What::Control(_) => return reply::failure(&reply::Failure::Internal, false),
+            What::Control(_) | What::EndAll(_) => return reply::failure(&reply::Failure::Internal, false),
         };
         answer.unwrap_or_else(|stop| stop.into_response(reply::wants_problem(&parts.headers)))
     }
@@ -184,7 +195,7 @@ mod tests {
     #[test]
     fn every_watched_route_is_found() {
         let (table, tasks) = table();
-        assert_eq!(tasks.len(), 9 + 3 + 4);
+        assert_eq!(tasks.len(), 9 + 3 + 4 + 4);
         for (method, path) in [
             (Method::POST, "/user/groups/join"),
             (Method::POST, "/groups/g/parents/join/"),
@@ -192,6 +203,8 @@ mod tests {
             (Method::POST, "/tokens/verify_invite_token"),
             (Method::DELETE, "/tokens/named/x"),
             (Method::GET, "/tokens/named/x/status"),
+            (Method::DELETE, "/user/tokens/named"),
+            (Method::DELETE, "/providers/p/tokens/named"),
         ] {
             let found = table.find(&method, &format!("{BASE}{path}"));
             assert!(matches!(found, Found::Call(_)), "{method} {path}: {found:?}");
@@ -201,6 +214,9 @@ mod tests {
             (Method::POST, "/harvesters/h/spaces/join"),
             (Method::PATCH, "/tokens/named/x/status"),
             (Method::GET, "/tokens/named"),
+            (Method::GET, "/user/tokens/named"),
+            (Method::DELETE, "/tokens/named"),
+            (Method::DELETE, "/user/tokens/temporary"),
         ] {
             let found = table.find(&method, &format!("{BASE}{path}"));
             assert!(!matches!(found, Found::Call(_)), "{method} {path}: {found:?}");

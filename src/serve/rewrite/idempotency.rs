@@ -15,6 +15,8 @@ use tokio::sync::OwnedMutexGuard;
 use crate::caller::CREDENTIAL_FIELDS;
 use crate::operation::Operation;
 use crate::route::Call;
+use crate::token::Token;
+use crate::token::keys::{self, KeyRing, Ours};
 
 /// The request field.
 pub(super) const FIELD: HeaderName = HeaderName::from_static("idempotency-key");
@@ -46,7 +48,11 @@ pub(in crate::serve) fn key(headers: &HeaderMap) -> Result<Option<&[u8]>, BadKey
 
 /// The tokens of calls that may be repeated. Clones share them.
 #[derive(Clone)]
-pub(in crate::serve) struct Replies(Arc<Inner>);
+pub(in crate::serve) struct Replies {
+    shared: Arc<Inner>,
+    /// The keys of our own tokens, if there are any: one that none of them verifies is dead.
+    keys: Option<Arc<KeyRing>>,
+}
 
 struct Inner {
     secret: [u8; 32],
@@ -98,7 +104,12 @@ impl Replies {
     pub fn new() -> Self {
         let mut secret = [0; 32];
         getrandom::fill(&mut secret).expect("this cannot fail because every system has a source of chance");
-        Replies(Arc::new(Inner { secret, calls: Mutex::default() }))
+        Replies { shared: Arc::new(Inner { secret, calls: Mutex::default() }), keys: None }
+    }
+
+    /// The same tokens, where our own are those of these keys.
+    pub fn with_keys(&self, keys: Option<Arc<KeyRing>>) -> Self {
+        Replies { shared: Arc::clone(&self.shared), keys }
     }
 
     /// Waits for the turn of a call with a key.
@@ -113,14 +124,26 @@ impl Replies {
         let seat = self.seat(self.digest(key, headers, operation, call), now);
         let slot = Arc::clone(&seat.slot).lock_owned().await;
         match &*slot {
-            Some(kept) if kept.until > now => Turn::Repeat(kept.token.clone()),
-            Some(_) | None => Turn::Serve(Place { slot, seat, now }),
+            Some(kept) if kept.until > now && self.stands(&kept.token) => Turn::Repeat(kept.token.clone()),
+            None => Turn::Serve(Place { slot, seat, now }),
+            Some(_) => {
+                // What takes its place has a time of its own.
+                self.lock().ends.retain(|(_, call)| *call != seat.call);
+                Turn::Serve(Place { slot, seat, now })
+            }
         }
+    }
+
+    /// Whether a token is Onezone's, which says itself whether it is good, or one of the keys in force.
+    fn stands(&self, token: &str) -> bool {
+        let Ok(token) = Token::parse(token) else { return true };
+        !keys::has_our_form(&token.id.id)
+            || self.keys.as_ref().is_some_and(|keys| keys.is_ours(&token) == Ours::Yes)
     }
 
     /// Each part goes in with its length, so that no two calls are written the same.
     fn digest(&self, key: &[u8], headers: &HeaderMap, operation: &Operation, call: &Call) -> Digest {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0.secret)
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.shared.secret)
             .expect("this cannot fail because HMAC takes keys of any length (RFC 2104, section 2)");
         let mut part = |bytes: &[u8]| {
             mac.update(&(bytes.len() as u64).to_be_bytes());
@@ -149,7 +172,7 @@ impl Replies {
     }
 
     fn lock(&self) -> MutexGuard<'_, Calls> {
-        self.0.calls.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -32,6 +32,7 @@ use crate::caller::{CREDENTIAL_FIELDS, Caller};
 use crate::operation::{Family, Operation};
 use crate::reply;
 use crate::route::Call;
+use crate::token::keys::KeyRing;
 use crate::upstream::{self, Upstream};
 use ask::{Ask, Reply, Trouble};
 use delivery::Delivery;
@@ -77,7 +78,7 @@ pub struct TokenApi(Arc<Shared>);
 
 struct Shared {
     upstream: Arc<Upstream>,
-    names: target::Names,
+    names: Arc<target::Names>,
     /// Places for tokens that are being created, delivered, or removed again.
     places: Arc<Semaphore>,
     replies: Replies,
@@ -94,7 +95,7 @@ impl TokenApi {
     }
 
     fn with(upstream: Arc<Upstream>, places: Arc<Semaphore>, replies: Replies) -> Self {
-        let names = target::Names::new(upstream.settings().name_cache);
+        let names = Arc::new(target::Names::new(upstream.settings().name_cache));
         TokenApi(Arc::new(Shared { upstream, names, places, replies }))
     }
 
@@ -102,6 +103,13 @@ impl TokenApi {
     /// forgotten, but its tokens in the making are still waited for, and calls can be repeated as before.
     pub fn behind(&self, upstream: Arc<Upstream>) -> Self {
         TokenApi::with(upstream, Arc::clone(&self.0.places), self.0.replies.clone())
+    }
+
+    /// The same, where our own tokens are those of these keys: what was remembered of others is no answer any more.
+    pub fn with_keys(&self, keys: Option<Arc<KeyRing>>) -> Self {
+        let Shared { upstream, names, places, replies } = &*self.0;
+        let (upstream, names, places) = (Arc::clone(upstream), Arc::clone(names), Arc::clone(places));
+        TokenApi(Arc::new(Shared { upstream, names, places, replies: replies.with_keys(keys) }))
     }
 
     /// The backend.

@@ -10,6 +10,8 @@ on_every_store!(
     what_was_done_is_there_when_the_ledger_is_opened_again,
     a_list_comes_in_pages_in_the_order_of_issue,
     a_list_can_be_of_one_issuer_or_one_state,
+    a_reservation_is_seen_whatever_was_done_with_its_token,
+    all_that_an_issuer_has_not_seen_used_ends_at_once,
     what_is_rare_in_a_large_ledger_is_found_in_several_pages,
     only_what_is_spent_and_old_is_pruned,
     more_is_pruned_than_goes_into_one_change,
@@ -69,6 +71,57 @@ async fn a_list_can_be_of_one_issuer_or_one_state(world: World) {
     assert_eq!(ids(&ledger.list(&filter).await.unwrap().tokens), ["unused", "other"]);
     let filter = Filter { issuer: Some("usr-ben".to_owned()), ..Filter::default() };
     assert_eq!(ids(&ledger.list(&filter).await.unwrap().tokens), ["other"]);
+}
+
+async fn a_reservation_is_seen_whatever_was_done_with_its_token(world: World) {
+    let ledger = world.open();
+    issue(&*ledger, "unused").await;
+    for id in ["revoked", "used", "deleted"] {
+        issue_reserved(&*ledger, id, "user:ben", 1).await;
+    }
+    assert_eq!(ledger.commit("used", "user:ben", at(1)).await.unwrap(), Commit::Done);
+    for id in ["revoked", "used"] {
+        assert!(ledger.set_revoked(id, true, at(2)).await.unwrap());
+    }
+    assert!(ledger.delete("deleted", at(2)).await.unwrap());
+
+    let listed = async |state, issuer: Option<&str>| {
+        let filter = Filter { state, issuer: issuer.map(str::to_owned), ..Filter::default() };
+        let tokens = ledger.list(&filter).await.unwrap().tokens;
+        ids(&tokens).iter().map(|id| (*id).to_owned()).collect::<Vec<_>>().join(" ")
+    };
+    for issuer in [None, Some("usr-anna")] {
+        assert_eq!(listed(None, issuer).await, "unused revoked used deleted");
+        assert_eq!(listed(Some(State::Reserved), issuer).await, "revoked deleted");
+        assert_eq!(listed(Some(State::Used), issuer).await, "used");
+        assert_eq!(listed(Some(State::Revoked), issuer).await, "revoked used");
+        assert_eq!(listed(Some(State::Unused), issuer).await, "unused");
+    }
+    let deleted = ledger.look_up("deleted").await.unwrap().expect("it is still reserved");
+    assert!(deleted.deleted && deleted.state() == State::Reserved);
+    assert_eq!(ledger.get("deleted").await.unwrap(), None, "to everybody else it is none");
+    assert_eq!(ledger.look_up("revoked").await.unwrap().map(|token| token.revoked), Some(true));
+
+    assert_eq!(ledger.commit("deleted", "user:ben", at(3)).await.unwrap(), Commit::Done);
+    assert_eq!(ledger.look_up("deleted").await.unwrap(), None);
+    assert_eq!(listed(Some(State::Reserved), None).await, "revoked");
+}
+
+async fn all_that_an_issuer_has_not_seen_used_ends_at_once(world: World) {
+    let ledger = world.open();
+    issue(&*ledger, "unused").await;
+    issue_reserved(&*ledger, "reserved", "user:ben", 1).await;
+    issue_reserved(&*ledger, "used", "user:ben", 1).await;
+    assert_eq!(ledger.commit("used", "user:ben", at(1)).await.unwrap(), Commit::Done);
+    let other = Issued { issuer: "usr-ben".to_owned(), ..token("other") };
+    assert_eq!(ledger.issue(&other).await.unwrap(), Issue::Recorded);
+
+    assert_eq!(ledger.delete_all("usr-anna", at(2)).await.unwrap(), 2);
+    assert_eq!(ledger.delete_all("usr-anna", at(3)).await.unwrap(), 0);
+    for (id, is_there) in [("unused", false), ("reserved", false), ("used", true), ("other", true)] {
+        assert_eq!(ledger.get(id).await.unwrap().is_some(), is_there, "{id}");
+    }
+    assert_eq!(ledger.commit("reserved", "user:ben", at(4)).await.unwrap(), Commit::Done);
 }
 
 async fn what_is_rare_in_a_large_ledger_is_found_in_several_pages(world: World) {

@@ -127,6 +127,51 @@ fn to_look_at_a_ledger_creates_none() {
 }
 
 #[test]
+fn to_look_at_an_empty_file_makes_no_ledger_of_it() {
+    run(async {
+        let directory = TempDir::new().unwrap();
+        let file = directory.path().join("duskgate.db");
+        fs::write(&file, "").unwrap();
+        let ledger = ledger::open(&Settings::at(Location::Sqlite(file.clone())), Create::No);
+        for away in
+            [ledger.list(&Default::default()).await.err(), ledger.set_revoked("a", true, at(1)).await.err()]
+        {
+            let expected = format!("there is no ledger yet: {}", file.display());
+            assert_eq!(away.unwrap().to_string(), expected);
+        }
+        drop(ledger);
+        assert_eq!(fs::metadata(&file).unwrap().len(), 0);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    });
+}
+
+#[test]
+fn the_tables_of_another_program_are_left_alone_and_not_recited() {
+    run(async {
+        for (version, table) in [(0, "tokens"), (0, "customers"), (1, "tokens"), (1, "customers")] {
+            let world = World::sqlite();
+            let other = beside(&world);
+            other
+                .execute_batch(&format!("CREATE TABLE {table} (name TEXT); PRAGMA user_version = {version}"))
+                .unwrap();
+            drop(other);
+            let before = fs::read(file(&world)).unwrap();
+            for create in [Create::Yes, Create::No] {
+                let ledger = ledger::open(&world.settings(), create);
+                for away in [ledger.check().await.err(), ledger.issue(&token("a")).await.err()] {
+                    let expected = format!(
+                        "not a Duskgate ledger: {} holds the tables of another program; name another place in ledger.url",
+                        file(&world).display()
+                    );
+                    assert_eq!(away.unwrap().to_string(), expected, "{version} {table}");
+                }
+            }
+            assert!(fs::read(file(&world)).unwrap() == before, "{version} {table}: it was changed");
+        }
+    });
+}
+
+#[test]
 fn a_change_whose_caller_has_given_up_is_not_made_any_more() {
     run(async {
         let world = World::sqlite();

@@ -107,6 +107,7 @@ pub fn token(id: &str) -> Issued {
         revoked: false,
         custom_metadata: None,
         idempotency: None,
+        deleted: false,
         usage: Usage::Unused,
     }
 }

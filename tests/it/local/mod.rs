@@ -5,12 +5,15 @@
 mod away;
 mod costs;
 mod disk;
+mod ending;
 mod fallback;
 mod idempotency;
 mod impostors;
 mod invitations;
 mod joins;
+mod keys;
 mod life;
+mod opening;
 mod others;
 mod recovery;
 mod unfinished;
