@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use super::{Failure, Live};
-use crate::listen::{self, Bound, Gate};
+use crate::listen::{self, Accepting, Bound, Gate};
 
 /// How long tunnels may take to say goodbye when the drain time is over.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -42,8 +42,10 @@ impl Threads {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(system)?;
             let (live, gate, running) = (Arc::clone(live), Arc::clone(gate), running.clone());
+            // Counted from here, so that a stop waits for what is in the sockets' queues also where a thread is late.
+            let accepting = gate.accepting();
             let serve = move || {
-                runtime.block_on(serve(sockets, live, gate));
+                runtime.block_on(serve(sockets, live, gate, accepting));
                 drop(running);
             };
             thread::Builder::new().name(format!("serve-{number}")).spawn(serve).map_err(system)?;
@@ -68,7 +70,7 @@ impl Threads {
     }
 }
 
-async fn serve(sockets: Vec<(usize, TcpListener)>, live: Arc<Live>, gate: Arc<Gate>) {
+async fn serve(sockets: Vec<(usize, TcpListener)>, live: Arc<Live>, gate: Arc<Gate>, counted: Accepting) {
     let mut accepting = tokio::task::JoinSet::new();
     for (listener, socket) in sockets {
         let (live, gate) = (Arc::clone(&live), Arc::clone(&gate));
@@ -80,5 +82,6 @@ async fn serve(sockets: Vec<(usize, TcpListener)>, live: Arc<Live>, gate: Arc<Ga
             tracing::error!("a listener has failed: {error}");
         }
     }
+    drop(counted);
     gate.abandoned().await;
 }

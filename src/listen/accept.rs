@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
 
@@ -16,6 +16,8 @@ use crate::timer;
 
 /// How long accepting pauses when the process or the system is out of something.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How long, once the gate is closed, those who wait in the socket's queue wait for room; then they are let in without.
+const CROWDED: Duration = Duration::from_secs(5);
 /// How often it is told that accepting pauses, in milliseconds.
 const TOLD_AGAIN: u64 = 10_000;
 
@@ -75,14 +77,38 @@ pub async fn serve<H: Handler>(
         () = gate.closed() => {}
         () = accept_until_closed => {}
     }
-    if let Some(accepted) = waiting {
-        serve(accepted, gate.squeeze_in(listener));
+    let begin = Instant::now();
+    let mut waiting = waiting;
+    // Asked of the system itself: the runtime may not have heard of all that wait there.
+    let socket = socket.into_std()?;
+    loop {
+        let accepted = match waiting.take() {
+            Some(accepted) => accepted,
+            None => match socket.accept() {
+                Ok((stream, address)) => {
+                    stream.set_nonblocking(true)?;
+                    (TcpStream::from_std(stream)?, address)
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if concerns_one_connection(&error) => continue,
+                Err(error) if begin.elapsed() < CROWDED => {
+                    out_of_something(&error, listener, &gate);
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            },
+        };
+        let pass = match gate.enter(listener) {
+            Some(pass) => pass,
+            None => {
+                let patience = CROWDED.saturating_sub(begin.elapsed());
+                let pass = tokio::time::timeout(patience, gate.enter_later(listener)).await;
+                pass.unwrap_or_else(|_| gate.squeeze_in(listener))
+            }
+        };
+        serve(accepted, pass);
     }
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    while let std::task::Poll::Ready(Ok(accepted)) = socket.poll_accept(&mut context) {
-        serve(accepted, gate.squeeze_in(listener));
-    }
-    Ok(())
 }
 
 /// Tells of it, at most once in a while: it may go on for long.
@@ -111,6 +137,9 @@ pub fn is_out_of_handles(error: &io::Error) -> bool {
 fn concerns_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
     )
 }

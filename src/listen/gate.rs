@@ -24,6 +24,8 @@ pub struct Gate {
     /// For how long idle connections may still begin a request once the gate is closed, in milliseconds.
     last_call: AtomicU64,
     open: AtomicUsize,
+    /// How many threads accept connections.
+    accepting: AtomicUsize,
     /// How many accepted connections wait for another one to end.
     waiting: AtomicUsize,
     freed: Notify,
@@ -51,6 +53,7 @@ impl Gate {
             draining: AtomicBool::new(false),
             last_call: AtomicU64::new(0),
             open: AtomicUsize::new(0),
+            accepting: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             freed: Notify::new(),
             peers: Peers::default(),
@@ -141,11 +144,18 @@ impl Gate {
         let _ = self.stop.subscribe().wait_for(|stage| *stage == Stage::Abandoned).await;
     }
 
-    /// Waits until no connection is open, at most `limit`; says whether none is.
+    /// Counts a thread in that accepts connections, until what is returned is dropped.
+    pub fn accepting(self: &Arc<Self>) -> Accepting {
+        self.accepting.fetch_add(1, Ordering::SeqCst);
+        Accepting(Arc::clone(self))
+    }
+
+    /// Waits until no connection is open and none waits to be accepted, at most `limit`; says whether it is so.
     pub async fn emptied(&self, limit: Duration) -> bool {
         let step = Duration::from_millis(5);
         let deadline = tokio::time::Instant::now() + limit;
-        while self.open() > 0 {
+        // In this order: a thread that has accepted its last connection has counted it in.
+        while self.accepting.load(Ordering::SeqCst) > 0 || self.open() > 0 {
             if tokio::time::Instant::now() >= deadline {
                 return false;
             }
@@ -224,6 +234,15 @@ impl Drop for Pass {
         if self.gate.waiting.load(Ordering::SeqCst) > 0 {
             self.gate.freed.notify_waiters();
         }
+    }
+}
+
+/// A thread that accepts connections, until it is dropped.
+pub struct Accepting(Arc<Gate>);
+
+impl Drop for Accepting {
+    fn drop(&mut self) {
+        self.0.accepting.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

@@ -54,7 +54,7 @@ use crate::http1::{HeadLimits, Refused};
 pub use accept::{is_out_of_handles, serve};
 pub use arrival::Terms;
 pub use bind::{Bound, adopt, bind};
-pub use gate::Gate;
+pub use gate::{Accepting, Gate};
 pub use http2::Bounds as Http2;
 pub use network::peer_key;
 pub use peer::Peer;

@@ -1,5 +1,6 @@
 //! Nothing is dropped: not by reloads, not by a stop, not by an upgrade, under constant load.
 
+use std::io::{Read as _, Write as _};
 use std::time::Instant;
 
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -188,4 +189,64 @@ async fn an_upgrade_that_fails_changes_nothing_and_says_why() {
     assert_eq!(tally.told.get(), 0);
     program.logged(&["ERROR", "exit status: 2"]);
     program.logged(&["upstream.nonsense"]);
+}
+
+/// So many requests that the process cannot have seen yet: it is stopped when they are sent, and told to end.
+fn queue(address: std::net::SocketAddr, count: usize) -> Vec<std::net::TcpStream> {
+    let connect = |_| {
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").unwrap();
+        stream
+    };
+    (0..count).map(connect).collect()
+}
+
+fn assert_all_answered(queued: Vec<std::net::TcpStream>) {
+    for (number, mut stream) in queued.into_iter().enumerate() {
+        let mut answer = String::new();
+        let read = stream.read_to_string(&mut answer);
+        assert!(read.is_ok() && answer.ends_with("\r\n\r\nhi"), "{number}: {read:?} {answer:?}");
+    }
+}
+
+#[test]
+fn a_stop_answers_what_waits_to_be_accepted() {
+    let backend = backend();
+    for round in 0..4 {
+        let mut program = Setup::before(backend.address).section("[runtime]\nthreads = 2").start();
+        program.signal("STOP");
+        let queued = queue(program.address(), 40);
+        program.signal("TERM");
+        program.signal("CONT");
+        assert_all_answered(queued);
+        assert_eq!(program.ended().code(), Some(0), "{round}");
+    }
+}
+
+#[test]
+fn a_successor_answers_what_waits_to_be_accepted_when_it_is_stopped_itself() {
+    let backend = backend();
+    let mut program = Setup::before(backend.address).section("[runtime]\nthreads = 2").start();
+    program.signal("USR2");
+    let successor = Successor::of(&program);
+    assert_eq!(program.ended().code(), Some(0));
+    successor.signal("STOP");
+    let queued = queue(program.address(), 40);
+    successor.signal("TERM");
+    successor.signal("CONT");
+    assert_all_answered(queued);
+}
+
+#[test]
+fn a_stop_answers_what_waits_for_room() {
+    let backend = backend();
+    let setup = Setup::before(backend.address).section("[limits]\nconnections = 4");
+    let mut program = setup.start();
+    program.signal("STOP");
+    let queued = queue(program.address(), 60);
+    program.signal("TERM");
+    program.signal("CONT");
+    assert_all_answered(queued);
+    assert_eq!(program.ended().code(), Some(0));
 }
