@@ -4,7 +4,8 @@
 //! once that they should come again later.
 //!
 //! What a place deliberately does not cover: the body of the answer (a slow reader holds no place), the tunnel behind a
-//! 101 (a WebSocket lives for days), and a body that takes its time to arrive ([`Place::while_arriving`]).
+//! 101 (a WebSocket lives for days), and the wait for a body that the client takes its time to send
+//! ([`Place::while_arriving`]).
 
 mod arriving;
 #[cfg(test)]
@@ -50,7 +51,7 @@ struct Hall {
 /// A place, given back when it is dropped.
 #[derive(Debug)]
 pub struct Place {
-    _permit: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
 }
 
 /// No place, and none to be had in time.
@@ -83,7 +84,7 @@ impl Admission {
     /// A place, if one is free and nobody waits for it.
     pub fn try_enter(&self) -> Option<Place> {
         let places = Arc::clone(&self.hall.load().places);
-        places.try_acquire_owned().ok().map(|permit| Place { _permit: permit })
+        places.try_acquire_owned().ok().map(|permit| Place { permit })
     }
 
     /// Waits in the queue for a place.
@@ -101,7 +102,7 @@ impl Admission {
         };
         let place = Arc::clone(&hall.places).acquire_owned();
         match tokio::time::timeout(queue_wait, place).await {
-            Ok(Ok(permit)) => Ok(Place { _permit: permit }),
+            Ok(Ok(permit)) => Ok(Place { permit }),
             // The semaphore is never closed, so this is the wait.
             Ok(Err(_)) | Err(_) => {
                 self.metrics.limit_hit("queue_wait");

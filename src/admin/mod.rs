@@ -6,6 +6,7 @@
 //! web page of another origin makes a browser send is refused.
 
 mod page;
+mod seats;
 #[cfg(test)]
 mod tests;
 
@@ -27,11 +28,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::listen;
 use crate::metrics::Metrics;
 use crate::operation::Cost;
+use seats::{Seat, Seats};
 
 /// Where the admin listener stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,8 +114,10 @@ pub struct Row {
     pub last_call: Option<Timestamp>,
 }
 
-/// How many connections there can be at once; more wait to be accepted.
-const CONNECTIONS: usize = 64;
+/// How many connections there can be at once. For one more, the one that has been idle longest is closed.
+const CONNECTIONS: usize = 32;
+/// How long to wait for one of them to become idle, before looking again.
+const BUSY: Duration = Duration::from_millis(100);
 /// How long a request's head may take, and how long a connection may idle.
 const HEAD: Duration = Duration::from_secs(30);
 /// How long a connection may live, so that no slow reader holds one for ever.
@@ -134,17 +138,20 @@ pub async fn serve(listener: TcpListener, panel: Arc<Panel>, until: impl Future<
 
 async fn accept(listener: &TcpListener, panel: Arc<Panel>, connections: &mut tokio::task::JoinSet<()>) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
-    let spare = Arc::new(Spare::default());
+    let (spare, seats) = (Arc::new(Spare::default()), Arc::new(Seats::default()));
     loop {
-        // The semaphore is never closed.
-        let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
         while connections.try_join_next().is_some() {}
         spare.fill();
         match listener.accept().await {
             Ok((stream, _)) => {
-                let (panel, spare) = (Arc::clone(&panel), Arc::clone(&spare));
+                let place = make_room(&room, &seats).await;
+                let (panel, spare, taken) = (Arc::clone(&panel), Arc::clone(&spare), seats.take());
                 connections.spawn(async move {
-                    converse(stream, panel).await;
+                    tokio::select! {
+                        biased;
+                        () = taken.seat.has_to_leave() => {}
+                        () = converse(stream, panel, &taken.seat) => {}
+                    }
                     // At once, before a client takes what has become free.
                     spare.fill();
                     drop(place);
@@ -152,10 +159,29 @@ async fn accept(listener: &TcpListener, panel: Arc<Panel>, connections: &mut tok
             }
             // Whoever comes now comes to see what is wrong.
             Err(error) if listen::is_out_of_handles(&error) && spare.spend() => {}
+            Err(error) if listen::is_out_of_handles(&error) && seats.clear_one() => {
+                // It has a handle to give back.
+                tokio::task::yield_now().await;
+            }
             Err(error) => {
                 tracing::warn!(%error, "the admin listener could not accept a connection");
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
+        }
+    }
+}
+
+/// Room for one connection more.
+async fn make_room(room: &Arc<Semaphore>, seats: &Seats) -> Option<OwnedSemaphorePermit> {
+    loop {
+        if let Ok(place) = Arc::clone(room).try_acquire_owned() {
+            return Some(place);
+        }
+        seats.clear_one();
+        // Where none was idle, one may be then.
+        if let Ok(place) = tokio::time::timeout(BUSY, Arc::clone(room).acquire_owned()).await {
+            // The semaphore is never closed.
+            return place.ok();
         }
     }
 }
@@ -187,10 +213,15 @@ impl Spare {
     }
 }
 
-async fn converse(stream: TcpStream, panel: Arc<Panel>) {
-    let service = service_fn(move |request: Request<hyper::body::Incoming>| {
-        let panel = Arc::clone(&panel);
-        async move { Ok::<_, Infallible>(panel.answer(request.method(), request.uri(), request.headers()).await) }
+async fn converse(stream: TcpStream, panel: Arc<Panel>, seat: &Arc<Seat>) {
+    let service = service_fn(|request: Request<hyper::body::Incoming>| {
+        let (panel, seat) = (Arc::clone(&panel), Arc::clone(seat));
+        async move {
+            seat.begin();
+            let answer = panel.answer(request.method(), request.uri(), request.headers()).await;
+            seat.end();
+            Ok::<_, Infallible>(answer)
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -1,4 +1,12 @@
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::Frame;
+use http_body_util::BodyExt as _;
+
 use super::*;
+use crate::body::{Body, Broken};
 use crate::clock::Clock;
 use crate::metrics::Vocabulary;
 
@@ -80,36 +88,91 @@ async fn a_change_of_limits_holds_for_who_comes_then() {
     assert_eq!(admission.in_flight(), 0);
 }
 
-#[tokio::test]
-async fn a_body_that_does_not_arrive_gives_the_place_back() {
-    struct Never;
-    impl http_body::Body for Never {
-        type Data = bytes::Bytes;
-        type Error = crate::body::Broken;
-        fn poll_frame(
-            self: std::pin::Pin<&mut Self>,
-            _: &mut std::task::Context<'_>,
-        ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, crate::body::Broken>>> {
-            std::task::Poll::Pending
-        }
-    }
-    use crate::body::Body;
-    use http_body_util::BodyExt as _;
+const MOMENT: Duration = Duration::from_millis(50);
 
-    let admission = admission(1, 0, LONG);
-    let mut body = Body::stream(Never);
-    let held = admission.try_enter().unwrap().while_arriving_within(Duration::from_millis(5), &mut body);
-    assert_eq!(admission.in_flight(), 1);
+/// Waits for the body, which does not come, until the place is given back.
+async fn wait_in_vain(admission: &Admission, body: &mut Body) {
     while admission.in_flight() == 1 {
         let _ = tokio::time::timeout(Duration::from_millis(1), body.frame()).await;
     }
+}
+
+#[tokio::test]
+async fn a_request_holds_no_place_while_it_waits_for_its_body_and_takes_one_when_it_is_complete() {
+    let admission = admission(1, 0, LONG);
+    let (client, mut body) = slowly(1);
+    let held = admission.try_enter().unwrap().while_arriving_within(MOMENT, &mut body);
+    assert_eq!(admission.in_flight(), 1);
+    wait_in_vain(&admission, &mut body).await;
+    client.send(()).await.unwrap();
+    body.frame().await.unwrap().unwrap();
+    assert_eq!(admission.in_flight(), 1, "it is complete and holds no place");
     drop(held);
     assert_eq!(admission.in_flight(), 0);
+}
 
+#[tokio::test]
+async fn short_waits_for_a_body_count_together() {
+    let admission = admission(1, 0, LONG);
+    let (client, mut body) = slowly(usize::MAX);
+    let _held = admission.try_enter().unwrap().while_arriving_within(MOMENT, &mut body);
+    for _ in 0..20 {
+        assert!(tokio::time::timeout(MOMENT / 10, body.frame()).await.is_err());
+        client.send(()).await.unwrap();
+        body.frame().await.unwrap().unwrap();
+    }
+    assert_eq!(admission.in_flight(), 0);
+}
+
+#[tokio::test]
+async fn a_body_that_is_complete_after_the_answer_or_when_all_places_are_taken_takes_none() {
+    let admission = admission(1, 0, LONG);
+    for is_answered in [true, false] {
+        let (client, mut body) = slowly(1);
+        let held = admission.try_enter().unwrap().while_arriving_within(MOMENT, &mut body);
+        wait_in_vain(&admission, &mut body).await;
+        let held = (!is_answered).then_some(held);
+        let other = (!is_answered).then(|| admission.try_enter().unwrap());
+        client.send(()).await.unwrap();
+        body.frame().await.unwrap().unwrap();
+        drop(other);
+        assert_eq!(admission.in_flight(), 0);
+        drop(held);
+    }
     let mut body = Body::full("all there");
     let held = admission.try_enter().unwrap().while_arriving(&mut body);
     drop(body);
     assert_eq!(admission.in_flight(), 1);
     drop(held);
     assert_eq!(admission.in_flight(), 0);
+}
+
+/// A body of so many frames, each of which comes when it is sent for.
+fn slowly(frames: usize) -> (tokio::sync::mpsc::Sender<()>, Body) {
+    let (client, frames_come) = tokio::sync::mpsc::channel(1);
+    (client, Body::stream(Slow { frames_come, left: frames }))
+}
+
+struct Slow {
+    frames_come: tokio::sync::mpsc::Receiver<()>,
+    left: usize,
+}
+
+impl http_body::Body for Slow {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        self.frames_come.poll_recv(context).map(|come| {
+            self.left -= 1;
+            come.map(|()| Ok(Frame::data(Bytes::from_static(b"x"))))
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
 }

@@ -15,7 +15,7 @@ pub enum Failure {
     #[error("no connection within the time")]
     ConnectTimeout,
     /// The TLS handshake failed, over the certificate perhaps; nothing was sent.
-    #[error("the TLS handshake failed: {0}")]
+    #[error("the TLS handshake failed: {}", explained(.0))]
     Handshake(#[source] io::Error),
     /// Every server has as many connections as it may have; nothing was sent.
     #[error("every connection that upstream.connections_per_server allows is taken")]
@@ -55,6 +55,20 @@ pub enum Failure {
 /// What the system, or TLS, said of it.
 fn because(source: Option<&io::Error>) -> String {
     source.map_or_else(String::new, |source| format!(": {source}"))
+}
+
+/// What TLS said, in words where its own tell an operator nothing.
+fn explained(error: &io::Error) -> String {
+    use rustls::{CertificateError, Error};
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    if let Some(Error::InvalidCertificate(CertificateError::Other(other))) = inner
+        // Its type is that of a crate that rustls does not show.
+        && other.0.to_string() == "CaUsedAsEndEntity"
+    {
+        return "the server's certificate is an authority's certificate, not a server's: issue one without CA:TRUE"
+            .to_owned();
+    }
+    error.to_string()
 }
 
 /// The words for failures in metrics.

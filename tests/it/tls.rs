@@ -115,6 +115,15 @@ async fn an_expired_certificate_is_refused() {
 }
 
 #[tokio::test]
+async fn a_certificate_of_an_authority_is_refused_and_the_log_says_what_to_do() {
+    let (authority, server) = Authority::as_server("127.0.0.1");
+    let backend = Backend::tls(server, answer);
+    let program = trusting(before(&backend, "127.0.0.1"), &authority).start();
+    assert_bad_gateway(&program.ask(&Request::new("GET", "/")).await);
+    program.logged(&["no connection to https://127.0.0.1", "authority's certificate", "without CA:TRUE"]);
+}
+
+#[tokio::test]
 async fn insecure_skip_verify_trusts_anyone_and_warns_at_every_start() {
     let backend = Backend::tls(Authority::new().server("other.example.org"), answer);
     let setup = before(&backend, "127.0.0.1").upstream("insecure_skip_verify = true");

@@ -60,3 +60,32 @@ async fn without_handles_accepting_pauses_and_recovers_and_the_admin_listener_an
         assert!(begin.elapsed() < PATIENCE, "it does not recover");
     }
 }
+
+#[tokio::test]
+async fn idle_connections_of_the_admin_listener_starve_neither_it_nor_the_others() {
+    let backend = Backend::answering(OK);
+    let get = Request::new("GET", "/");
+    let setup = Setup::before(backend.address).one_thread();
+    let idle = {
+        let program = setup.start();
+        assert_eq!(program.ask(&get).await.status, 200);
+        assert_eq!(program.admin("/metrics").await.status, 200);
+        program.open_handles()
+    };
+    let program = setup.handles(idle + 60, idle + 60).start();
+    let mut connections = Vec::new();
+    for index in 0..80 {
+        let mut connection = Connection::to(program.admin).await;
+        if index % 2 == 0 {
+            connection.write(b"GET /healthz HTTP/1.1\r\n").await;
+        }
+        connections.push(connection);
+    }
+    assert_eq!(program.admin("/healthz").await.status, 200);
+    assert_eq!(program.ask(&get).await.status, 200);
+    assert_eq!(hits(&program, "file_handles").await, 0.0);
+    // It made room by closing those that had been idle longest.
+    assert!(connections[0].is_closed().await && connections[1].is_closed().await);
+    connections[79].write(&Request::new("GET", "/healthz").to_bytes()).await;
+    assert_eq!(connections[79].read("GET").await.status, 200);
+}

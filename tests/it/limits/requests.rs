@@ -134,6 +134,7 @@ async fn neither_a_websocket_nor_a_slow_reader_nor_a_slow_body_holds_a_place() {
                 continue;
             }
             if head.line.contains("/upload") {
+                link.keep(head);
                 link.rest();
                 return;
             }
@@ -154,10 +155,37 @@ async fn neither_a_websocket_nor_a_slow_reader_nor_a_slow_body_holds_a_place() {
     assert_eq!(reader.read_head().await.status, 200);
     let mut upload = Connection::to(program.address()).await;
     upload.write(b"POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nslow").await;
-    reaches(&program, IN_FLIGHT, &[], 1.0).await;
-    assert_eq!(program.ask(&get("/")).await.status, 503);
-
-    // After a while the body has taken too long, and the others have their turn.
+    // The backend has the head: it had a place.
+    backend.received(1);
     reaches(&program, IN_FLIGHT, &[], 0.0).await;
     assert_eq!(program.ask(&get("/")).await.status, 200);
+}
+
+#[tokio::test]
+async fn clients_that_drip_their_bodies_cost_only_themselves() {
+    const SLOW: usize = 30;
+    let backend = Backend::new(|link: &mut Link| {
+        while let Some(request) = link.request() {
+            assert!(request.body.is_empty() || request.body == b"slow, but complete");
+            link.send(OK);
+        }
+    });
+    let limits = format!("[limits]\nconcurrent_requests = 1\nqueue = {}\nqueue_wait = \"60s\"", SLOW + 1);
+    let program = Setup::before(backend.address).section(&limits).start();
+    let mut slow = Vec::new();
+    for _ in 0..SLOW {
+        let mut connection = Connection::to(program.address()).await;
+        connection.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 18\r\n\r\nslow, ").await;
+        slow.push(connection);
+    }
+    // They all come first, and hold up who comes last for a moment each.
+    backend.connected(SLOW / 2);
+    assert_eq!(program.ask(&get("/")).await.status, 200);
+    reaches(&program, IN_FLIGHT, &[], 0.0).await;
+    reaches(&program, QUEUED, &[], 0.0).await;
+    assert_eq!(program.ask(&get("/")).await.status, 200);
+    for mut connection in slow {
+        connection.write(b"but complete").await;
+        assert_eq!(connection.read("POST").await.status, 200);
+    }
 }

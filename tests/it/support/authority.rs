@@ -38,6 +38,18 @@ impl Authority {
         Authority { issuer: Issuer::new(params, key), pem }
     }
 
+    /// A server that shows the certificate of an authority, for this name, as its own.
+    pub fn as_server(name: &str) -> (Self, ServerConfig) {
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let own = Signed { certificate: params.self_signed(&key).unwrap().pem(), key: key.serialize_pem() };
+        let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
+        let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+        let server = builder.with_single_cert(own.chain(), own.key()).unwrap();
+        (Authority { issuer: Issuer::new(params, key), pem: own.certificate }, server)
+    }
+
     /// A certificate for these names.
     pub fn sign(&self, names: &[&str]) -> Signed {
         self.sign_until(names, 2099)
