@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::CONNECTION;
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderValue, Method, Response, StatusCode, Version};
 use http_body::{Body as _, Frame, SizeHint};
 use tokio::io::AsyncWrite;
@@ -115,7 +115,14 @@ impl Exchange {
         let mut scanned = 0;
         let mut interims = 0;
         loop {
-            let head = std::future::poll_fn(|cx| self.poll_head(cx, &mut scanned)).await?;
+            let mut head = std::future::poll_fn(|cx| self.poll_head(cx, &mut scanned)).await?;
+            if head.status.is_informational() {
+                // It has no body (RFC 9112 section 6.1), and says no length (RFC 9110 section 8.6).
+                if head.headers.contains_key(TRANSFER_ENCODING) {
+                    return Err(Failure::Malformed("an interim response with a coded body"));
+                }
+                head.headers.remove(CONTENT_LENGTH);
+            }
             if head.status == StatusCode::SWITCHING_PROTOCOLS {
                 return if may_switch { Ok(head) } else { Err(Failure::Malformed("a 101 nobody asked for")) };
             }

@@ -136,8 +136,10 @@ struct Connection<S, H> {
     limits: Arc<Limits>,
     shared: Arc<Shared<H>>,
     life: Life,
-    /// What the deadline is set for, and the moment, in milliseconds.
-    waiting: Option<(Waiting, u64)>,
+    /// What the deadline is set for.
+    waiting: Option<Waiting>,
+    /// Since when there is no request, in milliseconds; no frame but a request's moves it.
+    idle_since: Option<u64>,
 }
 
 /// How far the end of a connection has come.
@@ -155,7 +157,7 @@ enum Life {
 enum Waiting {
     /// The next request.
     Idle,
-    /// The rest of a head.
+    /// The rest of a head, or of the preface.
     Head,
     /// The client to take the end of answers whose tasks are done; the bytes written up to now.
     Taking(u64),
@@ -177,7 +179,9 @@ where
         limits: Arc<Limits>,
         shared: Arc<Shared<H>>,
     ) -> Self {
-        Connection { h2, sight, deadline, limits, shared, life: Life::Open, waiting: None }
+        // The deadline stays as it is for the preface, of which the client's SETTINGS are a part.
+        let waiting = Some(Waiting::Head);
+        Connection { h2, sight, deadline, limits, shared, life: Life::Open, waiting, idle_since: None }
     }
 
     async fn run(mut self) {
@@ -221,6 +225,7 @@ where
 
     /// A task for a request.
     fn begin(&mut self, request: http::Request<h2::RecvStream>, respond: SendResponse<Bytes>) {
+        self.idle_since = None;
         self.shared.gate.refresh(&mut self.limits);
         let (shared, limits) = (Arc::clone(&self.shared), Arc::clone(&self.limits));
         let (active, sight) = (Active::begin(&self.shared), self.sight.clone());
@@ -239,13 +244,18 @@ where
     /// Sets the deadline for what is waited for now.
     fn wait(&mut self) {
         let now = timer::now();
+        let idle_since = match self.h2.has_streams() {
+            true => None,
+            false => Some(self.idle_since.unwrap_or(now)),
+        };
+        self.idle_since = idle_since;
         let (waiting, since, patience) = {
             let watch = self.sight.look();
-            match (self.life, watch.incomplete_since()) {
-                (Life::Ending, _) => (Waiting::Ending, now, LINGER),
-                (_, Some(since)) => (Waiting::Head, since, self.limits.request_head),
-                (Life::Leaving, _) if !self.h2.has_streams() => (Waiting::Leaving, now, LAST_CALL),
-                (Life::Open, _) if !self.h2.has_streams() => (Waiting::Idle, now, self.limits.client_idle),
+            match (self.life, watch.incomplete_since(), idle_since) {
+                (Life::Ending, ..) => (Waiting::Ending, now, LINGER),
+                (_, Some(since), _) => (Waiting::Head, since, self.limits.request_head),
+                (Life::Leaving, _, Some(_)) => (Waiting::Leaving, now, LAST_CALL),
+                (Life::Open, _, Some(since)) => (Waiting::Idle, since, self.limits.client_idle),
                 _ if self.shared.active.load(Ordering::Acquire) == 0 => {
                     (Waiting::Taking(watch.written()), now, self.limits.client_stall)
                 }
@@ -257,8 +267,8 @@ where
                 }
             }
         };
-        if self.waiting.is_none_or(|(before, _)| before != waiting) {
-            self.waiting = Some((waiting, since));
+        if self.waiting != Some(waiting) {
+            self.waiting = Some(waiting);
             let passed = Duration::from_millis(now.saturating_sub(since));
             self.deadline.set(patience.saturating_sub(passed));
         }
@@ -267,8 +277,7 @@ where
     /// The deadline has passed; true where there is nothing more to be said.
     fn over(&mut self) -> bool {
         let metrics = &self.shared.gate.metrics;
-        let (waiting, _) = self.waiting.take().unwrap_or((Waiting::Ending, 0));
-        match waiting {
+        match self.waiting.take().unwrap_or(Waiting::Ending) {
             Waiting::Ending => return true,
             Waiting::Idle => {
                 metrics.limit_hit("client_idle");

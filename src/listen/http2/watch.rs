@@ -28,7 +28,9 @@ const CONTINUATION: u8 = 9;
 const KEPT: usize = 4 * 1024;
 /// What is known of streams that are not yet over, at most of so many.
 const FINDINGS: usize = 256;
-/// The flags of DATA and HEADERS; on SETTINGS and PING the first is ACK.
+/// The flag of SETTINGS and PING.
+const ACK: u8 = 0x1;
+/// The flags of DATA and HEADERS.
 const END_STREAM: u8 = 0x1;
 const END_HEADERS: u8 = 0x4;
 const PADDED: u8 = 0x8;
@@ -89,9 +91,13 @@ pub(super) struct Watch {
     last_stream: u32,
     /// What was found wrong with the heads of streams, until it is told.
     findings: Vec<Finding>,
+    /// The client's first SETTINGS, which belong to its preface, have come.
+    is_greeted: bool,
+    /// PINGs of ours that the client has not acknowledged.
+    pings: u32,
     /// We end the connection, and know why.
     is_ending: bool,
-    /// Since when the head of a frame, or a header block, is incomplete, in milliseconds.
+    /// Since when the preface, the head of a frame, or a header block, is incomplete, in milliseconds.
     incomplete_since: Option<u64>,
     /// Moves with each byte that is written.
     written: u64,
@@ -136,8 +142,10 @@ impl Watch {
             decoder: Decoder::default(),
             last_stream: 0,
             findings: Vec::new(),
+            is_greeted: false,
+            pings: 0,
             is_ending: false,
-            incomplete_since: None,
+            incomplete_since: Some(timer::now()),
             written: 0,
             refused: 0,
             faults: Vec::new(),
@@ -165,7 +173,7 @@ impl Watch {
                 None => {}
             }
         }
-        let is_incomplete = self.reading.is_inside_head() || self.block.is_some();
+        let is_incomplete = !self.is_greeted || self.reading.is_inside_head() || self.block.is_some();
         self.incomplete_since = match (is_incomplete, self.incomplete_since) {
             (false, _) => None,
             (true, Some(since)) => Some(since),
@@ -181,6 +189,7 @@ impl Watch {
             bytes = rest;
             match step {
                 Some(Step::Head(Frame { kind: DATA, length, .. })) => self.calm.data(length),
+                Some(Step::Head(Frame { kind: PING, flags, .. })) if flags & ACK == 0 => self.pings += 1,
                 Some(Step::Piece {
                     frame: Frame { kind: RST_STREAM, stream, .. },
                     is_last: true,
@@ -253,7 +262,12 @@ impl Watch {
                 }
                 true
             }
-            SETTINGS | PING if frame.flags & END_STREAM != 0 => true,
+            // h2 refuses one that nobody asked for.
+            SETTINGS if frame.flags & ACK != 0 => true,
+            PING if frame.flags & ACK != 0 && self.pings > 0 => {
+                self.pings -= 1;
+                true
+            }
             RST_STREAM => {
                 if !self.calm.reset(now) {
                     self.raise(Alarm::Resets);
@@ -276,6 +290,7 @@ impl Watch {
     }
 
     fn ended(&mut self, frame: Frame) {
+        self.is_greeted |= frame.kind == SETTINGS && frame.flags & ACK == 0;
         if !matches!(frame.kind, HEADERS | CONTINUATION) {
             return;
         }

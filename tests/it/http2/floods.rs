@@ -1,9 +1,11 @@
 //! What a client can make us do for nothing has an end, and clients that are merely slow cost only themselves.
 
+use std::time::{Duration, Instant};
+
 use super::Gate;
 use super::wire::Verdict::{GoAway, Status};
 use super::wire::{
-    CONTINUATION, Client, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PRIORITY, RST_STREAM,
+    ACK, CONTINUATION, Client, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PRIORITY, RST_STREAM,
     SETTINGS, Verdict, WINDOW_UPDATE, block, code, data, frame, head, literal, request, setting,
 };
 
@@ -31,6 +33,7 @@ async fn floods_of_frames_that_move_nothing_are_ended() {
     let post = head(1, "POST");
     let floods: Vec<(&str, &[u8], Vec<u8>)> = vec![
         ("PING", &[], frame(PING, 0, 0, &[0; 8])),
+        ("PING that acknowledges none", &[], frame(PING, ACK, 0, &[0; 8])),
         ("SETTINGS", &[], frame(SETTINGS, 0, 0, &[])),
         ("SETTINGS with a table", &[], setting(1, 0)),
         ("PRIORITY", &[], frame(PRIORITY, 0, 3, &[0, 0, 0, 1, 1])),
@@ -130,6 +133,7 @@ async fn half_a_preface_half_a_head_and_half_a_frame_have_their_time() {
     let gate = Gate::with(|setup| setup.section("[limits]\nrequest_head = \"300ms\""));
     for (name, bytes) in [
         ("half a preface", super::wire::PREFACE[..20].to_vec()),
+        ("a preface without its SETTINGS", super::wire::PREFACE.to_vec()),
         (
             "half a head",
             [super::wire::PREFACE, &setting(1, 0), &frame(HEADERS, END_STREAM, 1, &block("GET"))].concat(),
@@ -153,6 +157,22 @@ async fn a_connection_without_requests_is_closed_with_a_word() {
     assert_eq!(client.verdict(1).await, Status(200));
     let goaway = client.until(GOAWAY, 0).await;
     assert_eq!(code(&goaway.payload[4..]), 0);
+    gate.counts("client_idle", 1.0, "it").await;
+}
+
+#[tokio::test]
+async fn pings_in_pieces_keep_no_connection_open() {
+    let gate = Gate::with(|setup| setup.section("[limits]\nclient_idle = \"1s\""));
+    let mut client = Client::to(gate.program.address()).await;
+    let ping = frame(PING, ACK, 0, &[0; 8]);
+    let begin = Instant::now();
+    while client.write(&ping[..4]).await && {
+        // So that the pieces come apart.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        client.write(&ping[4..]).await
+    } {
+        assert!(begin.elapsed() < Duration::from_secs(20), "it is still open");
+    }
     gate.counts("client_idle", 1.0, "it").await;
 }
 

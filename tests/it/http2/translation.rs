@@ -124,7 +124,7 @@ async fn interim_answers_come_before_the_answer() {
     let backend = Backend::new(|link| {
         let mut request = link.head().unwrap();
         assert_eq!(request.field("expect"), Some("100-continue"));
-        link.send("HTTP/1.1 103 Early Hints\r\nlink: </a>; rel=preload\r\nconnection: close\r\n\r\n");
+        link.send("HTTP/1.1 103 Early Hints\r\nlink: </a>; rel=preload\r\nconnection: close\r\ncontent-length: 9\r\n\r\n");
         link.send("HTTP/1.1 100 Continue\r\n\r\n");
         request.body = link.exactly(3).unwrap();
         link.keep(request);

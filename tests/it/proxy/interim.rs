@@ -24,6 +24,29 @@ async fn early_hints_pass_with_their_fields() {
 }
 
 #[tokio::test]
+async fn interim_answers_say_no_length_and_never_have_a_body() {
+    let backend = Backend::new(|link| {
+        let request = link.request().unwrap();
+        let fields = match request.line.split(' ').nth(1).unwrap() {
+            "/length" => "content-length: 5\r\n",
+            "/coded" => "transfer-encoding: chunked\r\n",
+            _ => "content-length: 5\r\ntransfer-encoding: chunked\r\n",
+        };
+        link.send(format!("HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n{fields}\r\n"));
+        link.try_send(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi");
+    });
+    let program = Setup::before(backend.address).start();
+    let response = program.ask(&Request::new("GET", "/length")).await;
+    assert_eq!((response.status, response.text().as_str()), (200, "hi"));
+    assert_eq!(response.interim.len(), 1);
+    assert_eq!(response.interim[0].headers, [("link".to_owned(), "</a>".to_owned())]);
+    for path in ["/coded", "/both"] {
+        let response = program.ask(&Request::new("GET", path)).await;
+        assert_eq!((response.status, response.interim.len()), (502, 0), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn an_old_client_is_spared_interim_answers() {
     let backend = Backend::new(|link| {
         link.request();
