@@ -26,10 +26,10 @@ fuzz_target!(|data: &[u8]| {
         let (name, value) =
             (HeaderName::from_lowercase(&field[..colon]), HeaderValue::from_bytes(&field[colon + 1..]));
         let (Ok(name), Ok(value)) = (name, value) else { continue };
-        // Those of a connection are refused before.
+        // Those of a connection, and names that are no token (http takes a quote), are refused before: `listen/http2/fields.rs`.
         let is_of_connection =
             ["connection", "transfer-encoding", "upgrade", "keep-alive", "proxy-connection"];
-        if !is_of_connection.contains(&name.as_str()) {
+        if !is_of_connection.contains(&name.as_str()) && !name.as_str().contains('"') {
             headers.append(name, value);
         }
     }
@@ -60,8 +60,12 @@ fn text(line: &[u8]) -> Option<&str> {
     std::str::from_utf8(line).ok().filter(|text| !text.is_empty())
 }
 
+/// Space around a value is no part of it (RFC 9110 section 5.5): two empty cookies are joined to `; `.
 fn unframed(headers: &HeaderMap) -> HeaderMap {
     let mut headers = headers.clone();
     headers.remove(CONTENT_LENGTH);
+    if let Some(cookie) = headers.get_mut(COOKIE) {
+        *cookie = HeaderValue::from_bytes(cookie.as_bytes().trim_ascii()).expect("a part of a value");
+    }
     headers
 }
