@@ -37,9 +37,11 @@ fn length() -> Duration {
 #[tokio::test]
 async fn a_long_mixed_load_loses_no_request_and_leaks_nothing() {
     let mut backend = Backend::start().await;
+    // What given-up calls may have left behind is looked for up to a minute; a stop does not wait so long for it.
     // Idle connections to the backend are let go soon, so that what is still open at the end is a leak.
-    let setup =
-        Setup::before(backend.address).deprecation("mode = \"rewrite\"").section("[log]\naccess = \"off\"");
+    let setup = Setup::before(backend.address)
+        .deprecation("mode = \"rewrite\"")
+        .section("[log]\naccess = \"off\"\n[limits]\ndrain = \"10s\"");
     let even = setup.clone().upstream("idle_timeout = \"2s\"");
     let odd = setup.upstream("idle_timeout = \"2s\"\nname_cache = \"30s\"");
     let mut program = even.start();
@@ -79,13 +81,13 @@ async fn a_long_mixed_load_loses_no_request_and_leaks_nothing() {
         client.await.expect("a client that ends by itself");
     }
     let left = settled(&program, before.1).await;
-    program.signal("TERM");
-    let status = program.ended();
 
     println!("{length:?}: {reloads} reloads, {restarts} restarts of the backend");
     println!("{figures}");
     println!("memory: {} at the start, {warm} after a quarter, {hot} at the end", before.0);
     println!("file handles: {} at the start, {left} at the end", before.1);
+    program.signal("TERM");
+    let status = program.ended();
     assert_eq!(figures.lost(), Vec::<String>::new(), "requests that nobody could have expected to lose");
     assert!(figures.is_busy(), "hardly anything was asked:\n{figures}");
     assert!(hot.is_no_more_than(warm), "memory grew from {warm} to {hot}");
