@@ -11,6 +11,8 @@
 #![allow(clippy::print_stdout, reason = "figures are this program's output")]
 
 mod filled;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::error::Error;
 use std::fs::File;
@@ -24,6 +26,7 @@ use duskgate::clock::Clock;
 use duskgate::ledger::{self, Create, Issue, Issued, Location, Settings, Store, Usage};
 use duskgate::token::keys::KeyRing;
 use duskgate::token::{Identifier, InviteType, Persistence, Subject, Token, Type};
+use support::setting;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -32,17 +35,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 type Figure<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> ExitCode {
-    // `cargo test --benches` runs this with no intention to measure.
-    if !std::env::args().any(|argument| argument == "--bench") {
-        return ExitCode::SUCCESS;
-    }
-    match measure() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    support::run(measure)
 }
 
 fn measure() -> Figure<()> {
@@ -172,12 +165,4 @@ fn mebibytes(file: &Path) -> Figure<u64> {
 
 fn ms(begun: Instant) -> f64 {
     begun.elapsed().as_secs_f64() * 1000.0
-}
-
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .filter(|&number| number > 0)
-        .unwrap_or(default)
 }

@@ -13,27 +13,20 @@
 #![allow(clippy::print_stdout, reason = "figures are this program's output")]
 
 mod programs;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::process::ExitCode;
 
 use duskgate::token::{Identifier, Persistence, Subject, Token, Type};
 use programs::Programs;
+use support::setting;
 
 const GROUP: &str = "0123456789abcdef0123456789abcdefch0123";
 const USER: &str = "fedcba9876543210fedcba9876543210ch3210";
 
 fn main() -> ExitCode {
-    // `cargo test --benches` runs this with no intention to measure.
-    if !std::env::args().any(|argument| argument == "--bench") {
-        return ExitCode::SUCCESS;
-    }
-    match measure() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    support::run(measure)
 }
 
 fn measure() -> Result<(), String> {
@@ -103,12 +96,4 @@ fn access_token() -> Result<String, String> {
     let id = Identifier::new(Persistence::Named, subject, Type::ACCESS, "0123456789abcdef");
     let token = Token::mint("onezone.example.org", id, Vec::new(), b"secret");
     Ok(token.map_err(|error| error.to_string())?.serialize())
-}
-
-fn setting(name: &str, default: usize) -> usize {
-    std::env::var(name)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .filter(|&number| number > 0)
-        .unwrap_or(default)
 }

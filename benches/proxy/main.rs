@@ -10,6 +10,8 @@
 #![allow(clippy::print_stdout, reason = "figures are this program's output")]
 
 mod peers;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
@@ -17,19 +19,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use peers::{Peer, Peers};
+use support::setting;
 
 fn main() -> ExitCode {
-    // `cargo test --benches` runs this with no intention to measure.
-    if !std::env::args().any(|argument| argument == "--bench") {
-        return ExitCode::SUCCESS;
-    }
-    match measure() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    support::run(measure)
 }
 
 fn measure() -> Result<(), String> {
@@ -85,12 +78,4 @@ fn idle_connection(address: SocketAddr) -> std::io::Result<TcpStream> {
     stream.write_all(b"GET / HTTP/1.1\r\nhost: bench\r\n\r\n")?;
     peers::read_answer(&mut stream)?;
     Ok(stream)
-}
-
-fn setting(name: &str, default: usize) -> usize {
-    std::env::var(name)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .filter(|&number| number > 0)
-        .unwrap_or(default)
 }
