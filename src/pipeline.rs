@@ -46,17 +46,28 @@ pub struct Pipeline {
     usage: Option<Arc<Usage>>,
 }
 
+/// What lives on while configurations come and go.
+struct Lasting {
+    admission: Arc<Admission>,
+    metrics: Arc<Metrics>,
+    log: AccessLog,
+    clock: Clock,
+    usage: Option<Arc<Usage>>,
+}
+
 /// What a call is counted by beside its answer.
 struct Calling {
     caller: Caller,
     user_agent: Option<HeaderValue>,
+    phase: Phase,
     now: Timestamp,
     begin: Instant,
 }
 
 impl Calling {
-    fn of(headers: &HeaderMap, now: Timestamp, begin: Instant) -> Self {
-        Calling { caller: Caller::of(headers), user_agent: headers.get(USER_AGENT).cloned(), now, begin }
+    fn of(headers: &HeaderMap, phase: Phase, now: Timestamp, begin: Instant) -> Self {
+        let user_agent = headers.get(USER_AGENT).cloned();
+        Calling { caller: Caller::of(headers), user_agent, phase, now, begin }
     }
 }
 
@@ -72,7 +83,8 @@ impl Pipeline {
         clock: Clock,
     ) -> Self {
         let token_api = TokenApi::new(Arc::clone(&upstream));
-        Pipeline::with(None, book, upstream, token_api, local, admission, metrics, log, clock)
+        let lasting = Lasting { admission, metrics, log, clock, usage: None };
+        Pipeline::with(None, book, upstream, token_api, local, lasting)
     }
 
     /// The pipeline of another configuration, which takes over from this one.
@@ -87,12 +99,14 @@ impl Pipeline {
         } else {
             self.token_api.behind(Arc::clone(&upstream))
         };
-        let (admission, metrics) = (Arc::clone(&self.admission), Arc::clone(&self.metrics));
-        let (before, log) = (self.local.as_ref(), self.log.clone());
-        Pipeline {
+        let lasting = Lasting {
+            admission: Arc::clone(&self.admission),
+            metrics: Arc::clone(&self.metrics),
+            log: self.log.clone(),
+            clock: self.clock,
             usage: self.usage.clone(),
-            ..Pipeline::with(before, book, upstream, token_api, local, admission, metrics, log, self.clock)
-        }
+        };
+        Pipeline::with(self.local.as_ref(), book, upstream, token_api, local, lasting)
     }
 
     /// The same pipeline, whose calls are counted here as well.
@@ -100,35 +114,20 @@ impl Pipeline {
         Pipeline { usage: Some(usage), ..self }
     }
 
-    #[allow(clippy::too_many_arguments, reason = "what is shared, for two constructors")]
     fn with(
         before: Option<&Local>,
         book: Book,
         upstream: Arc<Upstream>,
         token_api: TokenApi,
         local: Option<(local::Settings, Arc<dyn Store>)>,
-        admission: Arc<Admission>,
-        metrics: Arc<Metrics>,
-        log: AccessLog,
-        clock: Clock,
+        Lasting { admission, metrics, log, clock, usage }: Lasting,
     ) -> Self {
         let keys = local.as_ref().map(|(settings, _)| Arc::clone(&settings.keys));
         let token_api = token_api.with_keys(keys);
         let local = local.map(|(settings, ledger)| {
             Local::new(before, settings, token_api.clone(), ledger, Arc::clone(&metrics), clock)
         });
-        Pipeline {
-            book,
-            upstream,
-            token_api,
-            local,
-            admission,
-            metrics,
-            log,
-            clock,
-            tracer: None,
-            usage: None,
-        }
+        Pipeline { book, upstream, token_api, local, admission, metrics, log, clock, tracer: None, usage }
     }
 
     /// The same pipeline, with spans of its requests or without.
@@ -255,9 +254,9 @@ impl Pipeline {
         let prepared = self.prepare(&mut request, peer);
         // Who calls is read from what the backend gets: fields that `Connection` names end here, credentials too.
         let now = self.clock.now();
-        let calling = Calling::of(request.headers(), now, begin);
-        let wants_problem = reply::wants_problem(request.headers());
         let verdict = policy::decide(entry, now);
+        let calling = Calling::of(request.headers(), verdict.phase, now, begin);
+        let wants_problem = reply::wants_problem(request.headers());
         let refused = prepared.or_else(|| match verdict.mode {
             // Nobody's credentials are looked at.
             Mode::Gone => None,
@@ -281,11 +280,10 @@ impl Pipeline {
             served.response = reply::failure_with(&failure, policy::directions(entry, call), wants_problem);
         }
         let verified = self.usage.is_some() && usage::proof::proves(&mut served.response).await;
-        self.answered_call(served, entry, call, &calling, verified, verdict.phase, peer)
+        self.answered_call(served, entry, call, &calling, verified, peer)
     }
 
     /// Dresses and counts the answer to a call of a deprecated operation.
-    #[allow(clippy::too_many_arguments, reason = "all that an answer is counted and logged by")]
     fn answered_call(
         &self,
         mut served: serve::Served,
@@ -293,11 +291,10 @@ impl Pipeline {
         call: &Call,
         calling: &Calling,
         verified: bool,
-        phase: Phase,
         peer: &Peer,
     ) -> Response<Body> {
-        let Calling { caller, user_agent, now, begin } = calling;
-        let now = *now;
+        let Calling { caller, user_agent, phase, now, begin } = calling;
+        let (phase, now) = (*phase, *now);
         policy::headers::dress(served.response.headers_mut(), entry, call);
 
         let (operation, code, duration) =
@@ -355,8 +352,8 @@ impl Pipeline {
                 let directions = policy::directions(entry, &call);
                 let response = reply::failure_with(&failure, directions, wants_problem);
                 let served = serve::Served { response, mode: verdict.mode };
-                let calling = Calling::of(request.headers(), now, begin);
-                return self.answered_call(served, entry, &call, &calling, false, verdict.phase, peer);
+                let calling = Calling::of(request.headers(), verdict.phase, now, begin);
+                return self.answered_call(served, entry, &call, &calling, false, peer);
             }
             Found::OtherMethod { operations } => {
                 operations.first().map(|&first| self.book.entries[first].operation.template.as_str())

@@ -247,6 +247,10 @@ pub fn method_not_allowed(allow: &str) -> Response<Body> {
 /// Whether a request asks for problem details (RFC 9457) by naming their media type in `Accept`, and not rather for
 /// plain JSON by a higher weight.
 pub fn wants_problem(headers: &HeaderMap) -> bool {
+    // Hardly any request does, and each is asked: its media type has a plus.
+    if !headers.get_all(ACCEPT).iter().any(|value| value.as_bytes().contains(&b'+')) {
+        return false;
+    }
     let mut problem = 0.0;
     let mut json: f32 = 0.0;
     let ranges = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());

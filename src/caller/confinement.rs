@@ -52,7 +52,9 @@ pub fn unmet(headers: &HeaderMap, client: Option<IpAddr>, now: impl FnOnce() -> 
     let access = access_token(headers).filter(|text| may_be_token(text))?;
     // Onezone looks at the other two only beside an access token of its own.
     let others = [(Carrier::Service, SERVICE), (Carrier::Consumer, CONSUMER)];
-    for (carrier, name) in others {
+    // One look at the names there are costs less than two long ones looked up, and few requests have either.
+    let are_there = headers.keys().any(|name| name.as_str().starts_with("x-onedata-"));
+    for (carrier, name) in others.into_iter().filter(|_| are_there) {
         if let Some(text) = field(headers, &name).filter(|text| may_be_token(text))
             && !fits(carrier, &text, client)
         {

@@ -1,12 +1,16 @@
 //! What a proxy takes from a message's fields and adds to them (RFC 9110 section 7.6): hop-by-hop fields go, our name
 //! and the client's address come.
 
+use std::net::IpAddr;
+
+use bytes::Bytes;
 use http::header::{
     CONNECTION, FORWARDED, HOST, HeaderName, MAX_FORWARDS, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
     TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{HeaderMap, HeaderValue, Method, Uri, Version};
 
+use super::sketch::Sketch;
 use crate::listen::Peer;
 use crate::listen::forwarded::{X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO};
 
@@ -35,13 +39,15 @@ pub struct Loop;
 ///
 /// [`Loop`]: our own name is in `Via`.
 pub fn request(headers: &mut HeaderMap, version: Version, peer: &Peer, via: &str) -> Result<(), Loop> {
-    if has_passed(headers, via) {
+    let sketch = Sketch::of(headers);
+    if sketch.may_have(&VIA) && has_passed(headers, via) {
         return Err(Loop);
     }
-    let upgrade = if version == Version::HTTP_11 { headers.remove(UPGRADE) } else { None };
-    let takes_trailers = headers.contains_key(TE) && names(headers, TE, b"trailers");
-    strip(headers);
-    headers.remove(PROXY_AUTHORIZATION);
+    let is_1_1 = version == Version::HTTP_11;
+    let upgrade = if is_1_1 && sketch.may_have(&UPGRADE) { headers.remove(UPGRADE) } else { None };
+    let takes_trailers = sketch.may_have(&TE) && names(headers, TE, b"trailers");
+    strip(headers, sketch);
+    sketch.remove(headers, &PROXY_AUTHORIZATION);
     if let Some(upgrade) = upgrade {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(UPGRADE, upgrade);
@@ -49,53 +55,66 @@ pub fn request(headers: &mut HeaderMap, version: Version, peer: &Peer, via: &str
         headers.insert(CONNECTION, HeaderValue::from_static("te"));
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
-    let host = headers.get(HOST).cloned();
-    introduce(headers, peer, host);
+    introduce(headers, sketch, peer);
     let received = match version {
-        Version::HTTP_10 => "1.0",
-        Version::HTTP_2 => "2.0",
-        _ => "1.1",
+        Version::HTTP_10 => "1.0 ",
+        Version::HTTP_2 => "2.0 ",
+        _ => "1.1 ",
     };
-    append(headers, VIA, &format!("{received} {via}"));
+    append(headers, sketch, VIA, [received, via].concat());
     Ok(())
 }
 
 /// Says who the request is from, and nothing of what only the client says: `X-Forwarded-For` begins with the client's
 /// address, behind it stand the trusted proxies that it came through. What `Forwarded` said stands there too.
-fn introduce(headers: &mut HeaderMap, peer: &Peer, host: Option<HeaderValue>) {
+fn introduce(headers: &mut HeaderMap, sketch: Sketch, peer: &Peer) {
     let account = peer.account.as_deref();
     if account.is_none() {
-        for name in SAID_BY_PROXIES {
-            headers.remove(name);
+        for name in &SAID_BY_PROXIES {
+            sketch.remove(headers, name);
         }
     }
-    headers.remove(FORWARDED);
+    sketch.remove(headers, &FORWARDED);
     let addresses = match account {
-        None => peer.address.ip().to_string(),
+        None => text_of(peer.address.ip()),
         Some(account) => {
             let addresses: Vec<String> = account.addresses.iter().map(ToString::to_string).collect();
-            addresses.join(", ")
+            shortened(addresses.join(", ").as_bytes()).to_vec()
         }
     };
-    let addresses = shortened(addresses.as_bytes());
-    match HeaderValue::from_bytes(addresses) {
+    match HeaderValue::from_maybe_shared(Bytes::from(addresses)) {
         Ok(addresses) => set(headers, X_FORWARDED_FOR, addresses),
         Err(_) => drop(headers.remove(X_FORWARDED_FOR)),
     }
     let is_secure = account.and_then(|account| account.secure).unwrap_or(peer.secure);
     let scheme = HeaderValue::from_static(if is_secure { "https" } else { "http" });
     set(headers, X_FORWARDED_PROTO, scheme);
-    match account.and_then(|account| account.host.clone()).or(host) {
+    match account.and_then(|account| account.host.clone()).or_else(|| headers.get(HOST).cloned()) {
         Some(host) => set(headers, X_FORWARDED_HOST, host),
         None => drop(headers.remove(X_FORWARDED_HOST)),
     }
 }
 
+/// An address as text; IPv4 without the detour over the formatting machinery, as every request has one.
+fn text_of(address: IpAddr) -> Vec<u8> {
+    let IpAddr::V4(address) = address else { return address.to_string().into_bytes() };
+    let mut text = Vec::with_capacity("255.255.255.255".len());
+    for (index, octet) in address.octets().into_iter().enumerate() {
+        if index > 0 {
+            text.push(b'.');
+        }
+        text.extend_from_slice(itoa::Buffer::new().format(octet).as_bytes());
+    }
+    text
+}
+
 /// Makes a response fit to be forwarded.
 pub fn response(headers: &mut HeaderMap) {
-    strip(headers);
-    headers.remove(UPGRADE);
-    headers.remove(PROXY_AUTHENTICATE);
+    let sketch = Sketch::of(headers);
+    strip(headers, sketch);
+    for name in [&UPGRADE, &PROXY_AUTHENTICATE] {
+        sketch.remove(headers, name);
+    }
 }
 
 /// What `Max-Forwards` says to an OPTIONS or TRACE (RFC 9110 section 7.6.2): true where the request ends here. Else
@@ -137,8 +156,8 @@ fn has_passed(headers: &HeaderMap, via: &str) -> bool {
 }
 
 /// `Trailer` stays: it announces what is forwarded, and is end-to-end since RFC 9110 section 6.6.2.
-fn strip(headers: &mut HeaderMap) {
-    if headers.contains_key(CONNECTION) {
+fn strip(headers: &mut HeaderMap, sketch: Sketch) {
+    if sketch.may_have(&CONNECTION) {
         let named: Vec<HeaderName> = headers
             .get_all(CONNECTION)
             .iter()
@@ -150,8 +169,8 @@ fn strip(headers: &mut HeaderMap) {
         }
         headers.remove(CONNECTION);
     }
-    for name in [KEEP_ALIVE, PROXY_CONNECTION, HTTP2_SETTINGS, TE, TRANSFER_ENCODING] {
-        headers.remove(name);
+    for name in [&KEEP_ALIVE, &PROXY_CONNECTION, &HTTP2_SETTINGS, &TE, &TRANSFER_ENCODING] {
+        sketch.remove(headers, name);
     }
 }
 
@@ -164,27 +183,30 @@ fn names(headers: &HeaderMap, field: HeaderName, word: &[u8]) -> bool {
 
 /// Sets a field, where the backend would still take so many.
 fn set(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
-    headers.remove(&name);
+    if headers.len() >= MOST_FIELDS || value.len() > LONGEST_VALUE {
+        headers.remove(&name);
+    }
     if headers.len() < MOST_FIELDS && value.len() <= LONGEST_VALUE {
         headers.insert(name, value);
     }
 }
 
 /// Appends an item to a list that may stand on several lines; a list that gets too long loses its oldest items.
-fn append(headers: &mut HeaderMap, name: HeaderName, item: &str) {
-    if !headers.contains_key(&name) {
-        if let Ok(value) = HeaderValue::from_str(item) {
-            set(headers, name, value);
-        }
-        return;
-    }
+fn append(headers: &mut HeaderMap, sketch: Sketch, name: HeaderName, item: String) {
     let mut list = Vec::new();
-    for value in headers.get_all(&name) {
-        list.extend_from_slice(value.as_bytes());
-        list.extend_from_slice(b", ");
+    if sketch.may_have(&name) {
+        for value in headers.get_all(&name) {
+            list.extend_from_slice(value.as_bytes());
+            list.extend_from_slice(b", ");
+        }
     }
-    list.extend_from_slice(item.as_bytes());
-    if let Ok(value) = HeaderValue::from_bytes(shortened(&list)) {
+    let list = if list.is_empty() {
+        item.into_bytes()
+    } else {
+        list.extend_from_slice(item.as_bytes());
+        shortened(&list).to_vec()
+    };
+    if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(list)) {
         set(headers, name, value);
     }
 }

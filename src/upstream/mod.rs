@@ -28,6 +28,7 @@ mod resolve;
 mod sending;
 mod server;
 mod settings;
+mod sketch;
 mod standing;
 mod tending;
 mod tls;
