@@ -39,6 +39,10 @@ fn every_panel_explains_itself() {
             if panel["type"] == "row" {
                 continue;
             }
+            if panel["type"] == "text" {
+                assert!(!text(&panel["options"]["content"]).is_empty(), "{place}");
+                continue;
+            }
             assert!(text(&panel["description"]).ends_with('.'), "{place}: description");
             assert!(!text(&panel["fieldConfig"]["defaults"]["unit"]).is_empty(), "{place}: unit");
             let names: Vec<_> = list(&panel["targets"]).iter().map(|it| text(&it["refId"])).collect();
@@ -47,6 +51,27 @@ fn every_panel_explains_itself() {
                 "{place}: refId"
             );
         }
+    }
+}
+
+#[test]
+fn dashboards_lead_to_each_other_and_to_the_admin_page() {
+    for (file, dashboard) in dashboards() {
+        assert!(list(&dashboard["tags"]).contains(&Value::from("duskgate")), "{file}");
+        let links = list(&dashboard["links"]);
+        let by_tag = |link: &&Value| link["type"] == "dashboards" && list(&link["tags"]) == &["duskgate"];
+        assert!(links.iter().any(|link| by_tag(&link)), "{file}: {links:?}");
+        assert!(links.iter().any(|link| link["url"] == "${admin}/"), "{file}: {links:?}");
+        let variables = list(&dashboard["templating"]["list"]);
+        let admin = variables.iter().find(|it| it["name"] == "admin").expect("it knows the admin listener");
+        assert_eq!((&admin["type"], &admin["query"]), (&"textbox".into(), &"http://127.0.0.1:9180".into()));
+        each_object(&dashboard, &mut |object| {
+            if let Some(url) = object.get("url").map(text).filter(|url| !url.is_empty()) {
+                let pages = ["operations", "consumers"]
+                    .map(|page| format!("${{admin}}/{page}/${{__value.raw:percentencode}}"));
+                assert!(url == "${admin}/" || pages.iter().any(|page| page == url), "{file}: {url}");
+            }
+        });
     }
 }
 
@@ -90,6 +115,8 @@ fn counters_are_read_as_rates_over_grafanas_own_intervals() {
             let counts = ["_total", "_bucket", "_sum", "_count"].iter().any(|end| name.ends_with(end));
             let expected = match selector.function.as_str() {
                 "rate" | "changes" => Some("$__rate_interval"),
+                // Windows that a title names are the same whatever time range is shown.
+                "increase" if ["1d", "7d", "30d"].map(Some).contains(&selector.range.as_deref()) => continue,
                 "increase" => Some("$__range"),
                 _ => None,
             };
@@ -97,6 +124,21 @@ fn counters_are_read_as_rates_over_grafanas_own_intervals() {
             assert!(!counts || expected.is_some(), "{place}: {name} is a counter: {expression}");
         }
     }
+}
+
+#[test]
+fn every_metric_is_drawn() {
+    let read: BTreeSet<_> =
+        expressions().iter().flat_map(|(_, it)| selectors(it)).map(|it| it.metric).collect();
+    let bare = |name: &str| {
+        let ends = ["_bucket", "_sum", "_count"];
+        ends.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name).to_owned()
+    };
+    let read: BTreeSet<_> = read.iter().map(|name| bare(name)).collect();
+    let series = rendered_series();
+    let own = series.keys().filter(|name| name.starts_with("duskgate_")).map(|name| bare(name));
+    let missing: Vec<_> = own.filter(|name| !read.contains(name)).collect();
+    assert_eq!(missing, Vec::<String>::new());
 }
 
 /// The files by name, parsed.
