@@ -48,6 +48,8 @@ const FIELD_OVERHEAD: usize = 32;
 const MISTAKES: usize = 100;
 /// How long a connection that has to go may still begin a request: one may be on its way.
 const LAST_CALL: Duration = Duration::from_millis(500);
+/// How long a preface may still take when the gate has closed.
+const FIRST_CALL: Duration = Duration::from_secs(2);
 /// How long a last GOAWAY may take.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -93,15 +95,20 @@ pub(super) async fn serve<S, H>(
     let sight = Sight::new(Watch::new(&limits.http2, listed));
     let guard = Guard::new(stream, early, sight.clone());
     let mut handshake = pin!(builder(&limits, listed).handshake::<_, Bytes>(guard));
+    let mut is_last_call = false;
     let connection = std::future::poll_fn(|cx| {
         if let Poll::Ready(connection) = handshake.as_mut().poll(cx) {
             return Poll::Ready(Some(connection));
         }
-        if gate.is_closed() {
-            return Poll::Ready(None);
+        // The preface is on its way, most likely: a client sends it with the end of its TLS handshake.
+        if gate.is_closed() && !is_last_call {
+            is_last_call = true;
+            deadline.set(FIRST_CALL.min(limits.request_head));
         }
         deadline.poll_over(cx).map(|()| {
-            gate.metrics.limit_hit("request_head");
+            if !is_last_call {
+                gate.metrics.limit_hit("request_head");
+            }
             None
         })
     });

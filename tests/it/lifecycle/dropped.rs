@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::support::backend::{Backend, Link};
 use crate::support::http::Request;
-use crate::support::load::{Tally, under_load};
+use crate::support::load::{Tally, Target, under_load};
 use crate::support::program::{Program, Setup};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi";
@@ -63,22 +63,22 @@ async fn goes_away(socket: &mut Socket) {
 }
 
 #[track_caller]
-fn assert_nothing_failed(tally: &Tally) {
+pub(super) fn assert_nothing_failed(tally: &Tally) {
     let failed = tally.failed.borrow();
     assert!(failed.is_empty(), "{} of {}: {failed:#?}", failed.len(), tally.answered.get() + failed.len());
 }
 
 /// A process that has taken over; killed when it is dropped.
-struct Successor(String);
+pub(super) struct Successor(String);
 
 impl Successor {
-    fn of(program: &Program) -> Self {
+    pub(super) fn of(program: &Program) -> Self {
         let line = program.logged(&["has taken over"]);
         let pid = line.split("process ").nth(1).unwrap().split(' ').next().unwrap();
         Successor(pid.to_owned())
     }
 
-    fn signal(&self, name: &str) {
+    pub(super) fn signal(&self, name: &str) {
         let sent = std::process::Command::new("kill").args([&format!("-{name}"), &self.0]).status();
         assert!(sent.unwrap().success());
     }
@@ -96,7 +96,7 @@ async fn reloads_fail_nothing_and_close_nothing() {
     let setup = Setup::before(backend.address);
     let program = setup.start();
     let mut socket = socket(&program).await;
-    let tally = under_load(program.address(), async |tally| {
+    let tally = under_load(Target::plain(program.address()), async |tally| {
         for round in 0..6 {
             tally.more(20).await;
             // Each changes something, once also the connections to the backend.
@@ -120,7 +120,7 @@ async fn a_stop_answers_what_has_begun_and_tells_websockets() {
     let backend = backend();
     let mut program = Setup::before(backend.address).section("[limits]\ndrain = \"1s\"").start();
     let mut socket = socket(&program).await;
-    let tally = under_load(program.address(), async |tally| {
+    let tally = under_load(Target::plain(program.address()), async |tally| {
         tally.more(100).await;
         // From here on nothing begins any more; what has begun ends.
         tally.stop();
@@ -138,7 +138,7 @@ async fn an_upgrade_hands_the_sockets_over_and_nothing_fails() {
     let setup = Setup::before(backend.address).listeners(2).section("[limits]\ndrain = \"8s\"");
     let mut program = setup.clone().section("[runtime]\nthreads = 3").start();
     let mut socket = socket(&program).await;
-    let tally = under_load(program.address(), async |tally| {
+    let tally = under_load(Target::plain(program.address()), async |tally| {
         tally.more(50).await;
         // The successor has fewer threads than there are sockets.
         program.configure(&setup.clone().section("[runtime]\nthreads = 2"));
@@ -174,7 +174,7 @@ async fn an_upgrade_that_fails_changes_nothing_and_says_why() {
     let backend = backend();
     let setup = Setup::before(backend.address);
     let program = setup.start();
-    let tally = under_load(program.address(), async |tally| {
+    let tally = under_load(Target::plain(program.address()), async |tally| {
         program.configure(&setup.clone().upstream("nonsense = 1"));
         program.signal("USR2");
         let begin = Instant::now();

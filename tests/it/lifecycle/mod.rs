@@ -2,6 +2,7 @@
 
 mod dropped;
 mod reload;
+mod secured;
 mod start;
 mod stop;
 mod systemd;
