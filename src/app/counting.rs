@@ -1,4 +1,5 @@
-//! Brings the counts of who calls what to the ledger while the program runs, and the last of them when it stops.
+//! Brings the counts of who calls what to the ledger while the program runs, and the last of them when it stops; and tells
+//! the metrics what the ledger knows.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,12 +7,16 @@ use std::time::{Duration, Instant};
 use super::Live;
 use crate::clock::Clock;
 use crate::ledger::usage::day_of;
-use crate::usage::days;
+use crate::usage::{days, latest};
 
 /// The pause between two rounds. A crash loses no more counts than this, and the time that the ledger takes.
 const PAUSE: Duration = Duration::from_millis(400);
 /// How often it is said that operations are being watched.
 const WATCHING: Duration = Duration::from_secs(30);
+/// The pause before the metrics are told again how operations stand.
+const TELLING: Duration = Duration::from_secs(5);
+/// Or so many times the time that the ledger took for it.
+const SHARE: u32 = 20;
 /// How often what is old enough is forgotten.
 const PRUNING: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long an orderly stop waits for the ledger.
@@ -49,6 +54,25 @@ pub(super) async fn count(live: Arc<Live>) {
             _ => {}
         }
         tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Tells the metrics how operations stand, for as long as the program runs.
+pub(super) async fn tell(live: Arc<Live>) {
+    loop {
+        let begin = Instant::now();
+        let settings = live.usage().settings();
+        let standings = latest::standings(live.ledger(), operations(&live), &settings, Clock::Real.now());
+        match standings.await {
+            Ok(standings) => {
+                for (operation, standing) in standings {
+                    live.metrics.standing(&operation, standing);
+                }
+            }
+            // What was said before stays; that the ledger is away is told elsewhere.
+            Err(away) => tracing::debug!("how operations stand is not known: {away}"),
+        }
+        tokio::time::sleep(TELLING.max(begin.elapsed() * SHARE)).await;
     }
 }
 

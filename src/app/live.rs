@@ -71,6 +71,8 @@ impl Live {
         metrics.crowd(move || {
             crowd.upgrade().map_or((0, 0), |admission| (admission.in_flight(), admission.queued()))
         });
+        let counts = Arc::clone(&usage);
+        metrics.counted(move || counts.counted(Clock::Real.now()));
         let (shared, counted) = (Arc::clone(&admission), Arc::clone(&metrics));
         let tracer = tracer_for(&config, None, &metrics)?;
         let pipeline = Pipeline::new(book, upstream, local, shared, counted, access.clone(), Clock::Real)

@@ -219,6 +219,7 @@ pub async fn start_on(
         tokio::spawn(look_at_files(Arc::clone(&live))),
         tokio::spawn(minding::mind(Arc::clone(&live))),
         tokio::spawn(counting::count(Arc::clone(&live))),
+        tokio::spawn(counting::tell(Arc::clone(&live))),
     ];
     let sockets = Arc::new(sockets);
     Ok(Running { listeners, admin: admin_address, live, threads, tasks, sockets, close_admin })

@@ -91,7 +91,15 @@ pub(super) const SHAPES: [Shape; 11] = [
     Shape {
         name: "usage",
         many: false,
-        keys: &["retention", "window", "ignore", "negligible_calls", "claimed_consumers", "held"],
+        keys: &[
+            "retention",
+            "window",
+            "ignore",
+            "negligible_calls",
+            "claimed_consumers",
+            "held",
+            "consumer_series",
+        ],
         later: &[],
     },
     Shape { name: "local", many: false, keys: &["onezone_domain", "key_file"], later: &[] },

@@ -20,6 +20,7 @@ pub(super) fn read(root: &Table, findings: &Findings) -> Settings {
         negligible_calls: section.count("negligible_calls", 0, 0..=1_000_000) as u64,
         claimed_consumers: section.count("claimed_consumers", 1000, 0..=100_000),
         held: section.count("held", 50_000, 1000..=10_000_000),
+        consumer_series: section.count("consumer_series", 0, 0..=10_000),
     };
     if settings.retention < settings.window {
         let key = if section.has("window") { "window" } else { "retention" };

@@ -27,7 +27,9 @@ pub use record::{
     Change, Commit, Filter, Issue, Issued, Page, Reached, Rename, Reserve, Round, State, USAGE_LIMIT, Usage,
 };
 pub use settings::{BadUrl, DEFAULT_FILE, Location, Server, Settings};
-pub use usage::{Called, Period, Tally, UsageBatch, UsageFilter, Used, UsedDay, Watching};
+pub use usage::{
+    Called, Latest, LatestFilter, Period, Tally, UsageBatch, UsageFilter, Used, UsedDay, Watching,
+};
 
 /// What a verb answers, some day.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Away>> + Send + 'a>>;
@@ -115,6 +117,9 @@ pub trait Store: Send + Sync {
 
     /// The calls of each operation on each day since one, in order.
     fn usage_days(&self, since: i64) -> Answer<'_, Vec<UsedDay>>;
+
+    /// The latest usage of each of these operations. Costs as much as they were used of late, not as much as is remembered.
+    fn usage_latest<'a>(&'a self, filter: &'a LatestFilter) -> Answer<'a, Vec<Latest>>;
 
     /// Says that operations are being watched.
     fn watch_usage<'a>(&'a self, watching: &'a Watching) -> Answer<'a, ()>;

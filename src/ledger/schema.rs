@@ -5,9 +5,15 @@
 pub(super) const VERSION: i64 = SQLITE.len() as i64;
 
 /// For SQLite.
-pub(super) const SQLITE: [&str; 2] =
-    [include_str!("schema/sqlite/0001.sql"), include_str!("schema/sqlite/0002.sql")];
+pub(super) const SQLITE: [&str; 3] = [
+    include_str!("schema/sqlite/0001.sql"),
+    include_str!("schema/sqlite/0002.sql"),
+    include_str!("schema/sqlite/0003.sql"),
+];
 
 /// For PostgreSQL.
-pub(super) const POSTGRES: [&str; SQLITE.len()] =
-    [include_str!("schema/postgres/0001.sql"), include_str!("schema/postgres/0002.sql")];
+pub(super) const POSTGRES: [&str; SQLITE.len()] = [
+    include_str!("schema/postgres/0001.sql"),
+    include_str!("schema/postgres/0002.sql"),
+    include_str!("schema/postgres/0003.sql"),
+];

@@ -88,6 +88,34 @@ pub struct Used {
     pub window: u64,
 }
 
+/// What of the latest usage is wanted.
+#[derive(Clone, Debug, Default)]
+pub struct LatestFilter {
+    /// The operationIds.
+    pub operations: Vec<String>,
+    /// Today, as [`Called::day`].
+    pub today: i64,
+    /// The first day of the window that verdicts go by.
+    pub window: i64,
+    /// Consumers that do not count.
+    pub ignore: Vec<String>,
+    /// So many calls of one consumer in the window do not count either.
+    pub negligible_calls: u64,
+}
+
+/// The latest usage of an operation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Latest {
+    /// The operationId.
+    pub operation: String,
+    /// Consumers that are proven and not ignored and have called in the days of [`RECENT`].
+    pub consumers: [u64; 3],
+    /// Whether one of them stands against retiring the operation.
+    pub is_used: bool,
+    /// The last call of anybody that is remembered.
+    pub last: Option<Timestamp>,
+}
+
 /// The calls of one day.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsedDay {

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
+use arc_swap::ArcSwap;
 use jiff::Timestamp;
 
 use super::cells::{Codes, Histogram};
+use super::usage::Standing;
 use crate::operation::{Mode, Phase};
 
 /// The facts of a deprecated operation that its metrics show.
@@ -61,6 +63,7 @@ pub(super) struct Calls {
     pub seconds: [Histogram; Mode::ALL.len()],
     /// Unix milliseconds, 0 for never.
     last: AtomicI64,
+    standing: ArcSwap<Standing>,
 }
 
 impl Calls {
@@ -68,6 +71,17 @@ impl Calls {
         self.codes[mode as usize][phase as usize].add(code);
         self.seconds[mode as usize].observe(seconds);
         self.last.fetch_max(now.as_millisecond(), Relaxed);
+    }
+
+    pub fn stands(&self, standing: Standing) {
+        if let Some(last) = standing.last_call {
+            self.last.fetch_max(last.as_millisecond(), Relaxed);
+        }
+        self.standing.store(Arc::new(standing));
+    }
+
+    pub fn standing(&self) -> Standing {
+        **self.standing.load()
     }
 
     pub fn total(&self) -> u64 {
@@ -86,6 +100,7 @@ impl Default for Calls {
             codes: std::array::from_fn(|_| std::array::from_fn(|_| Codes::default())),
             seconds: std::array::from_fn(|_| Histogram::default()),
             last: AtomicI64::new(0),
+            standing: ArcSwap::default(),
         }
     }
 }

@@ -7,6 +7,7 @@ use prometheus::core::Collector as _;
 use prometheus::proto;
 
 use super::cells::{BOUNDS, Observed};
+use super::usage::{ConsumerCalls, OTHERS, WINDOWS};
 use super::{Metrics, Rare, Route, method};
 use crate::operation::{Mode, Phase};
 
@@ -16,6 +17,7 @@ pub(super) fn render(metrics: &Metrics, now: Timestamp) -> String {
     requests(metrics, &mut families);
     upstream(metrics, &mut families);
     deprecated(metrics, now, &mut families);
+    usage(metrics, &mut families);
     schedules(metrics, now, &mut families);
     tokens(metrics, &mut families);
     own(metrics, &mut families);
@@ -155,6 +157,51 @@ fn deprecated(metrics: &Metrics, now: Timestamp, families: &mut Vec<Family>) {
         last.add(&[("operation", operation)], moment);
     }
     families.extend([total, seconds, last]);
+}
+
+fn usage(metrics: &Metrics, families: &mut Vec<Family>) {
+    let mut consumers = Family::gauge(
+        "duskgate_deprecated_consumers",
+        "Consumers of a deprecated operation that are verified and not ignored, as the ledger knows.",
+    );
+    let mut watched = Family::gauge(
+        "duskgate_usage_watched_since_timestamp_seconds",
+        "Since when calls of a deprecated operation are counted without a gap, 0 where they are not.",
+    );
+    let mut safe = Family::gauge(
+        "duskgate_operation_safe_to_retire",
+        "Whether a deprecated operation is safe to retire, by the verdict of reports.",
+    );
+    let mut calls = Family::counter(
+        "duskgate_deprecated_consumer_requests_total",
+        "Calls of a deprecated operation by consumer; other is everybody without a series.",
+    );
+    let counted = metrics.counted.get().map(|ask| ask()).unwrap_or_default();
+    for (operation, watch) in metrics.operations.load().iter() {
+        let standing = watch.calls.standing();
+        for (window, count) in WINDOWS.into_iter().zip(standing.consumers) {
+            consumers.add(&[("operation", operation), ("window", window)], count as f64);
+        }
+        let since = standing.watched_since.map_or(0.0, |at| at.as_millisecond() as f64 / 1e3);
+        watched.add(&[("operation", operation)], since);
+        safe.add(&[("operation", operation)], f64::from(u8::from(standing.is_safe)));
+        let first = counted.consumers.partition_point(|calls| calls.operation < *operation);
+        let own = counted.consumers[first..].iter().take_while(|calls| calls.operation == *operation);
+        let mut others = 0;
+        for ConsumerCalls { consumer, calls: count, .. } in own {
+            match consumer.as_str() {
+                OTHERS => others += count,
+                consumer => calls.add(&[("operation", operation), ("consumer", consumer)], *count as f64),
+            }
+        }
+        calls.add(&[("operation", operation), ("consumer", OTHERS)], others as f64);
+    }
+    let mut dropped = Family::counter(
+        "duskgate_usage_dropped_total",
+        "Calls of deprecated operations that are missing in the ledger because it was away for too long.",
+    );
+    dropped.add(&[], counted.dropped as f64);
+    families.extend([consumers, watched, safe, calls, dropped]);
 }
 
 fn schedules(metrics: &Metrics, now: Timestamp, families: &mut Vec<Family>) {

@@ -11,6 +11,7 @@ mod deprecated;
 mod families;
 mod method;
 mod tokens;
+mod usage;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +30,7 @@ use deprecated::Watch;
 pub use deprecated::Watched;
 use tokens::Tokens;
 pub use tokens::{Issuing, Redeeming};
+pub use usage::{ConsumerCalls, Counted, OTHERS, Standing};
 
 /// The metrics of this process.
 pub struct Metrics {
@@ -44,6 +46,8 @@ pub struct Metrics {
     limits: Rare,
     /// Asks how many requests are in flight, and how many wait for a place.
     crowd: OnceLock<Box<dyn Fn() -> (usize, usize) + Send + Sync>>,
+    /// Asks what was counted of who calls.
+    counted: OnceLock<Box<dyn Fn() -> Counted + Send + Sync>>,
     spans_dropped: AtomicU64,
     tokens: Tokens,
     reload_success_at: AtomicI64,
@@ -93,6 +97,7 @@ impl Metrics {
             upstream_errors: Rare::default(),
             limits: Rare::default(),
             crowd: OnceLock::new(),
+            counted: OnceLock::new(),
             spans_dropped: AtomicU64::new(0),
             tokens: Tokens::new(),
             reload_success_at: AtomicI64::new(clock.now().as_second()),
@@ -189,6 +194,18 @@ impl Metrics {
         let _ = self.crowd.set(Box::new(ask));
     }
 
+    /// Who says, at a scrape, what was counted of who calls. The first who does stays.
+    pub fn counted(&self, ask: impl Fn() -> Counted + Send + Sync + 'static) {
+        let _ = self.counted.set(Box::new(ask));
+    }
+
+    /// The ledger says how an operation stands.
+    pub fn standing(&self, operation: &str, standing: Standing) {
+        if let Some(watch) = self.operations.load().get(operation) {
+            watch.calls.stands(standing);
+        }
+    }
+
     /// A backend server sent the head of its answer, `seconds` after the request.
     pub fn upstream_request(&self, server: Server, seconds: f64) {
         if let Some(cells) = self.server_cells(server) {
@@ -262,7 +279,7 @@ impl Metrics {
         self.operations.load().get(operation).map_or(0, |watch| watch.calls.total())
     }
 
-    /// When an operation was last called since this process started.
+    /// When an operation was last called, by anybody of whom the ledger knows or since this process started.
     pub fn last_call(&self, operation: &str) -> Option<Timestamp> {
         self.operations.load().get(operation).and_then(|watch| watch.calls.last())
     }

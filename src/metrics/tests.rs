@@ -60,6 +60,11 @@ fn what_a_dashboard_reads_is_there_before_the_first_request() {
         r#"duskgate_operation_phase{operation="create_user_group_invite_token",phase="sunset"} 0"#,
         "duskgate_config_last_reload_success_timestamp_seconds 1795478400",
         "duskgate_config_last_reload_successful 1",
+        r#"duskgate_deprecated_consumers{operation="create_user_group_invite_token",window="30d"} 0"#,
+        r#"duskgate_deprecated_consumer_requests_total{operation="create_user_group_invite_token",consumer="other"} 0"#,
+        r#"duskgate_operation_safe_to_retire{operation="create_user_group_invite_token"} 0"#,
+        r#"duskgate_usage_watched_since_timestamp_seconds{operation="create_user_group_invite_token"} 0"#,
+        "duskgate_usage_dropped_total 0",
     ] {
         assert_has(&text, line);
     }
@@ -92,6 +97,64 @@ fn a_deprecated_call_is_counted_by_operation_mode_phase_and_code() {
     );
     assert!(!text.contains("unheard_of"), "{text}");
     assert_eq!((metrics.calls(INVITE), metrics.last_call(INVITE)), (1, Some(now)));
+}
+
+#[test]
+fn an_operation_stands_as_the_ledger_says_whatever_this_process_has_seen() {
+    let metrics = metrics();
+    let (before, now) = (at("2026-11-20T00:00:00Z"), at("2026-11-24T10:00:00Z"));
+    let standing = Standing {
+        consumers: [1, 2, 3],
+        last_call: Some(before),
+        watched_since: Some(at("2026-01-01T00:00:00.25Z")),
+        is_safe: true,
+    };
+    metrics.standing(INVITE, standing);
+    metrics.standing("unheard_of", standing);
+    assert_eq!(metrics.last_call(INVITE), Some(before), "of a process before this one");
+    metrics.deprecated(INVITE, Mode::Observe, Phase::Deprecated, 200, 0.1, now);
+    metrics.standing(INVITE, standing);
+    assert_eq!(metrics.last_call(INVITE), Some(now), "the ledger does not have it yet");
+    metrics.operations(vec![watched()]);
+    let name = "create_user_group_invite_token";
+    let text = metrics.render();
+    for line in [
+        format!("duskgate_deprecated_consumers{{operation=\"{name}\",window=\"1d\"}} 1"),
+        format!("duskgate_deprecated_consumers{{operation=\"{name}\",window=\"7d\"}} 2"),
+        format!("duskgate_deprecated_consumers{{operation=\"{name}\",window=\"30d\"}} 3"),
+        format!("duskgate_operation_safe_to_retire{{operation=\"{name}\"}} 1"),
+        format!("duskgate_usage_watched_since_timestamp_seconds{{operation=\"{name}\"}} 1767225600.25"),
+    ] {
+        assert_has(&text, &line);
+    }
+    assert!(!text.contains("unheard_of"), "{text}");
+}
+
+#[test]
+fn calls_are_shown_by_consumer_with_whatever_name() {
+    let metrics = metrics();
+    let calls = |operation: &str, consumer: &str, calls| ConsumerCalls {
+        operation: operation.to_owned(),
+        consumer: consumer.to_owned(),
+        calls,
+    };
+    let consumers = vec![
+        calls("a_before", "user:x", 1),
+        calls(INVITE, "basic:a\"b\\c", 2),
+        calls(INVITE, OTHERS, 3),
+        calls("gone", "user:x", 4),
+    ];
+    metrics.counted(move || Counted { dropped: 7, consumers: consumers.clone() });
+    let text = metrics.render();
+    let series = |consumer: &str| {
+        format!(
+            "duskgate_deprecated_consumer_requests_total{{operation=\"{INVITE}\",consumer=\"{consumer}\"}}"
+        )
+    };
+    assert_has(&text, &format!("{} 2", series(r#"basic:a\"b\\c"#)));
+    assert_has(&text, &format!("{} 3", series("other")));
+    assert_has(&text, "duskgate_usage_dropped_total 7");
+    assert!(!text.contains("user:x"), "of operations that are not in force: {text}");
 }
 
 #[test]

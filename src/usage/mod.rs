@@ -7,9 +7,11 @@
 
 mod count;
 mod kept;
+pub mod latest;
 pub mod proof;
 mod reduce;
 pub mod report;
+mod series;
 #[cfg(test)]
 mod tests;
 pub mod verdict;
@@ -23,12 +25,14 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 
 use crate::ledger::{Away, Store, Watching};
+use crate::metrics::Counted;
 pub use count::Call;
 use count::Shards;
 use kept::Kept;
+use series::Series;
 
 /// Consumers, client software and networks that are not told apart.
-pub const OTHER: &str = "other";
+pub const OTHER: &str = crate::metrics::OTHERS;
 /// Client software that does not say what it is.
 pub const NONE: &str = "none";
 
@@ -47,6 +51,8 @@ pub struct Settings {
     pub claimed_consumers: usize,
     /// How many sums are held in memory while the ledger is away.
     pub held: usize,
+    /// How many consumers have a series of their own in metrics, those of each operation counted.
+    pub consumer_series: usize,
 }
 
 /// The days of a length, the day that has begun counted.
@@ -58,6 +64,7 @@ pub fn days(length: Duration) -> i64 {
 pub struct Usage {
     shards: Shards,
     kept: Mutex<Kept>,
+    series: Mutex<Series>,
     settings: ArcSwap<Settings>,
     dropped: AtomicU64,
     /// One at a time brings counts away.
@@ -72,6 +79,7 @@ impl Usage {
         Usage {
             shards: Shards::new(),
             kept: Mutex::new(Kept::new()),
+            series: Mutex::default(),
             settings: ArcSwap::from_pointee(settings),
             dropped: AtomicU64::new(0),
             bringing: tokio::sync::Mutex::default(),
@@ -112,7 +120,13 @@ impl Usage {
     /// Takes the counts of all threads, and drops those for which there is no room.
     pub fn gather(&self, now: Timestamp) {
         let settings = self.settings();
-        let dropped = lock(&self.kept).take(self.shards.drain(), &settings);
+        let dropped = {
+            let (mut kept, mut series) = (lock(&self.kept), lock(&self.series));
+            let sums = self.shards.drain().inspect(|(called, tally)| {
+                series.add(called, tally.calls(), settings.consumer_series);
+            });
+            kept.take(sums, &settings)
+        };
         if dropped > 0 {
             self.drop_calls(dropped, now);
         }
@@ -141,6 +155,14 @@ impl Usage {
     ) -> Result<(), Away> {
         let reach = *lock(&self.reach);
         ledger.watch_usage(&Watching { operations, reach, now }).await
+    }
+
+    /// What metrics show: every call that was answered before is in it.
+    pub fn counted(&self, now: Timestamp) -> Counted {
+        self.gather(now);
+        let is_on = self.settings.load().consumer_series > 0;
+        let consumers = if is_on { lock(&self.series).all() } else { Vec::new() };
+        Counted { dropped: self.dropped(), consumers }
     }
 
     /// How many calls were counted and then dropped, because the ledger was away for too long.

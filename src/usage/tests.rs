@@ -27,6 +27,7 @@ fn settings() -> Settings {
         negligible_calls: 0,
         claimed_consumers: 10,
         held: 1000,
+        consumer_series: 3,
     }
 }
 
@@ -126,6 +127,61 @@ fn one_thread_keeps_only_so_many_sums() {
     let all = waiting(&mut lock(&usage.kept));
     assert_eq!(all.len(), 1025);
     assert_eq!((all.values().sum::<u64>(), usage.dropped()), (10_000, 0));
+}
+
+#[test]
+fn only_so_many_consumers_have_a_series_and_only_those_who_prove_who_they_are() {
+    let mut series = Series::default();
+    let mut add = |(called, tally): (Called, Tally), most| series.add(&called, tally.calls(), most);
+    for number in 0..100 {
+        add(called(&format!("user:{number}"), false, "a"), 3);
+    }
+    for number in [1, 1, 2, 3, 4, 5, 1] {
+        add(called(&format!("user:v{number}"), true, "a"), 3);
+    }
+    let elsewhere = Called { operation: "b".to_owned(), ..called("user:v1", true, "a").0 };
+    add((elsewhere, called("user:v1", true, "a").1), 3);
+    // More are told apart after a reload, and those that are remain so.
+    add(called("user:v6", true, "a"), 4);
+    add(called("user:v7", true, "a"), 4);
+    add(called("user:v3", true, "a"), 1);
+    let all: Vec<_> = series.all().into_iter().map(|it| (it.operation, it.consumer, it.calls)).collect();
+    let expected = [
+        ("a", "other", 103),
+        ("a", "user:v1", 3),
+        ("a", "user:v2", 1),
+        ("a", "user:v3", 2),
+        ("a", "user:v6", 1),
+        ("b", "other", 1),
+    ];
+    let expected =
+        expected.map(|(operation, consumer, calls)| (operation.to_owned(), consumer.to_owned(), calls));
+    assert_eq!(all, expected);
+    series.add(&called("user:v1", true, "a").0, 1, 0);
+    assert_eq!(series.all(), []);
+}
+
+#[test]
+fn metrics_see_a_call_as_soon_as_it_was_answered() {
+    let usage = Usage::new(settings(), at(0));
+    let consumer = Consumer::User("anna".to_owned());
+    let call = Call {
+        operation: "a",
+        consumer: &consumer,
+        verified: true,
+        mode: Mode::Observe,
+        status: 200,
+        user_agent: None,
+        address: None,
+        at: at(0),
+    };
+    usage.called(&call);
+    usage.called(&call);
+    let calls = |usage: &Usage| usage.counted(at(0)).consumers.iter().map(|it| it.calls).sum::<u64>();
+    assert_eq!((calls(&usage), calls(&usage)), (2, 2));
+    assert_eq!(waiting(&mut lock(&usage.kept)).values().sum::<u64>(), 2);
+    usage.configure(Settings { consumer_series: 0, ..settings() });
+    assert_eq!(calls(&usage), 0);
 }
 
 #[test]

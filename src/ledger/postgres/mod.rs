@@ -3,6 +3,7 @@
 
 mod connection;
 mod database;
+mod latest;
 mod rows;
 mod tls;
 mod usage;
@@ -15,8 +16,8 @@ use jiff::Timestamp;
 
 use super::usage::start_of;
 use super::{
-    Answer, Change, Commit, Create, Filter, Issue, Issued, Load, Page, Period, Reached, Rename, Reserve,
-    Round, Server, Settings, UsageBatch, UsageFilter, Used, UsedDay, Watching,
+    Answer, Change, Commit, Create, Filter, Issue, Issued, Latest, LatestFilter, Load, Page, Period, Reached,
+    Rename, Reserve, Round, Server, Settings, UsageBatch, UsageFilter, Used, UsedDay, Watching,
 };
 use database::Database;
 
@@ -144,6 +145,10 @@ impl super::Store for Store {
 
     fn usage_days(&self, since: i64) -> Answer<'_, Vec<UsedDay>> {
         Box::pin(usage::days(&self.database, since))
+    }
+
+    fn usage_latest<'a>(&'a self, filter: &'a LatestFilter) -> Answer<'a, Vec<Latest>> {
+        Box::pin(latest::latest(&self.database, filter))
     }
 
     fn watch_usage<'a>(&'a self, watching: &'a Watching) -> Answer<'a, ()> {

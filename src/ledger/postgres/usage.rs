@@ -190,6 +190,6 @@ fn moment(row: &Row, column: usize) -> Result<Timestamp, Away> {
 }
 
 /// Nobody lives to see the difference.
-fn signed(count: u64) -> i64 {
+pub(super) fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }

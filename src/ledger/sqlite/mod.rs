@@ -2,6 +2,7 @@
 //! ([`queue`]); reading goes past it, on connections of its own. Other processes may use the file as well.
 
 mod file;
+mod latest;
 mod queue;
 mod rows;
 #[cfg(test)]
@@ -21,8 +22,8 @@ use queue::Queue;
 
 use super::usage::start_of;
 use super::{
-    Answer, Away, Change, Commit, Create, Filter, Issue, Issued, Load, Page, Period, Reached, Rename,
-    Reserve, Round, UsageBatch, UsageFilter, Used, UsedDay, Watching,
+    Answer, Away, Change, Commit, Create, Filter, Issue, Issued, Latest, LatestFilter, Load, Page, Period,
+    Reached, Rename, Reserve, Round, UsageBatch, UsageFilter, Used, UsedDay, Watching,
 };
 
 /// Threads that read. A long list then holds up nobody who asks for one token.
@@ -193,6 +194,11 @@ impl super::Store for Store {
 
     fn usage_days(&self, since: i64) -> Answer<'_, Vec<UsedDay>> {
         self.read(move |connection| usage::days(connection, since))
+    }
+
+    fn usage_latest<'a>(&'a self, filter: &'a LatestFilter) -> Answer<'a, Vec<Latest>> {
+        let filter = filter.clone();
+        self.read(move |connection| latest::latest(connection, &filter))
     }
 
     fn watch_usage<'a>(&'a self, watching: &'a Watching) -> Answer<'a, ()> {

@@ -202,6 +202,6 @@ pub(super) fn prune(connection: &Connection, before: i64, moment: Timestamp) -> 
 }
 
 /// Nobody lives to see the difference.
-fn signed(count: u64) -> i64 {
+pub(super) fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }

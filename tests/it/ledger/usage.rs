@@ -1,9 +1,12 @@
 //! The ledger adds up who called what, once, whoever adds and however often the same is sent.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use duskgate::ledger::usage::{day_of, start_of};
 use duskgate::ledger::{Called, Period, Tally, UsageBatch, UsageFilter, Used, Watching};
+use duskgate::metrics::Standing;
+use duskgate::usage::{self, latest, report};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
@@ -17,6 +20,7 @@ on_every_store!(
     a_report_looks_at_the_days_that_are_asked_for,
     usage_is_of_one_operation_or_consumer_where_that_is_asked_for,
     days_are_listed_in_order,
+    the_latest_usage_is_that_of_the_report,
     usage_that_is_old_enough_is_forgotten,
     watching_goes_on_after_a_short_pause_and_begins_anew_after_a_long_one,
 );
@@ -151,6 +155,64 @@ async fn days_are_listed_in_order(world: World) {
     let days = ledger.usage_days(20_000).await.unwrap();
     let days: Vec<_> = days.iter().map(|day| (&*day.operation, day.day, day.calls)).collect();
     assert_eq!(days, [("a", 20_001, 4), ("a", 20_002, 2), ("b", 20_001, 1)]);
+}
+
+async fn the_latest_usage_is_that_of_the_report(world: World) {
+    let ledger = world.open();
+    let (today, now) = (20_000, start_of(20_000));
+    let rows = [
+        ("a", "user:new", true, 0, 3),
+        ("a", "user:new", true, 300, 5),
+        ("a", "user:yesterday", true, 1, 1),
+        ("a", "user:week", true, 7, 2),
+        ("a", "user:eight", true, 8, 9),
+        ("a", "user:month", true, 30, 2),
+        ("a", "user:old", true, 31, 100),
+        ("a", "user:claimed", false, 0, 100),
+        ("a", "user:ignored", true, 0, 100),
+        ("b", "user:month", true, 29, 2),
+        ("c", "user:claimed", false, 2, 7),
+        ("d", "user:ignored", true, 3, 8),
+        ("e", "user:old", true, 31, 9),
+    ];
+    let rows = rows.map(|(operation, consumer, verified, age, calls)| {
+        let (called, tally) = row(operation, consumer, today - age, calls);
+        (Called { verified, ..called }, tally)
+    });
+    ledger.record_usage(batch("one", 1, rows.to_vec())).await.unwrap();
+    let operations: Vec<String> = ["a", "b", "c", "d", "e", "never"].map(str::to_owned).to_vec();
+    ledger
+        .watch_usage(&Watching { operations: operations[1..].to_vec(), reach: start_of(today - 100), now })
+        .await
+        .unwrap();
+    for (window, negligible_calls) in [(30, 0), (30, 2), (31, 8), (7, 0), (400, 1_000_000)] {
+        let settings = usage::Settings {
+            retention: Duration::from_secs(400 * 86_400),
+            window: Duration::from_secs(window * 86_400),
+            ignore: ["user:ignored".to_owned(), "basic:nobody".to_owned()].into(),
+            negligible_calls,
+            claimed_consumers: 10,
+            held: 1000,
+            consumer_series: 0,
+        };
+        let question = report::Question { operation: None, consumer: None, operations: operations.clone() };
+        let report = report::make(&*ledger, &question, &settings, now).await.unwrap();
+        let standings = latest::standings(&*ledger, operations.clone(), &settings, now).await.unwrap();
+        assert_eq!(standings.len(), operations.len());
+        for (id, standing) in standings {
+            let reported = report.operations.iter().find(|operation| operation.id == id).unwrap();
+            let recent = reported.recent_consumers;
+            let expected = Standing {
+                consumers: [recent.day, recent.week, recent.month],
+                last_call: reported.last_call,
+                watched_since: reported.watched_since,
+                is_safe: reported.verdict == "safe",
+            };
+            assert_eq!(standing, expected, "{id}, {window} days, more than {negligible_calls} calls");
+        }
+        let counts = report.operations.iter().find(|operation| operation.id == "a").unwrap().recent_consumers;
+        assert_eq!((counts.day, counts.week, counts.month), (2, 3, 5));
+    }
 }
 
 async fn usage_that_is_old_enough_is_forgotten(world: World) {

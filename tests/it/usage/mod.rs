@@ -1,6 +1,7 @@
 //! Who still calls: what the real program remembers of its callers, whatever becomes of it and whatever they do.
 
 mod keeping;
+mod measuring;
 mod reporting;
 
 use std::sync::Arc;

@@ -38,7 +38,7 @@ fn text(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-fn json(program: &Program, options: &[&str]) -> Value {
+pub fn json(program: &Program, options: &[&str]) -> Value {
     let output = report(program, &[&["--format", "json", "--operation", OPERATION], options].concat());
     serde_json::from_str::<Value>(&text(&output)).unwrap()["operations"][0].take()
 }
