@@ -1,9 +1,10 @@
 //! What a request costs through Duskgate, beside nginx in the same run.
 //!
-//! Each proxy has one worker, pinned to the first core; nginx as the backend and wrk as the load are pinned to the
-//! second. Rounds alternate between the proxies, and the figure is the CPU time of the proxy's threads (kernel included)
-//! divided by the requests answered; the ratio is the median of the rounds' ratios. Wall time says little on a shared
-//! machine. Needs `nginx`, `wrk` and `taskset`; run it with `cargo bench --bench proxy`.
+//! Each proxy has one worker, pinned to the first core; nginx as the backend and the load are pinned to the second: wrk
+//! for small requests of HTTP/1.1, h2load for the others. Rounds alternate between the proxies, and the figure is the CPU
+//! time of the proxy's threads (kernel included) divided by the requests answered; the ratio is the median of the
+//! rounds' ratios. Wall time says little on a shared machine. Needs `nginx`, `wrk`, `h2load` and `taskset`; run it with
+//! `cargo bench --bench proxy`.
 //!
 //! Environment: `BENCH_ROUNDS` (default 7), `BENCH_SECONDS` of each (default 2), `BENCH_CONNECTIONS` (default 64).
 
@@ -18,7 +19,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use peers::{Peer, Peers};
+use peers::{Load, Peer, Peers};
 use support::setting;
 
 fn main() -> ExitCode {
@@ -36,28 +37,40 @@ fn measure() -> Result<(), String> {
         let each = idle_memory(peer, idle)?;
         println!("  {:<9}{each:6.2} KiB each", peer.name);
     }
-    println!(
-        "small keep-alive GET, {connections} connections, {rounds} rounds of {seconds} s: CPU time a request"
-    );
+    for load in Load::ALL {
+        compare(&peers, load, rounds, seconds, connections)?;
+    }
+    Ok(())
+}
+
+fn compare(
+    peers: &Peers,
+    load: Load,
+    rounds: usize,
+    seconds: usize,
+    connections: usize,
+) -> Result<(), String> {
+    println!("{}: {rounds} rounds of {seconds} s: CPU time a request", load.name());
     let mut ratios = Vec::new();
     for round in 1..=rounds {
-        let nginx = cost(&peers.nginx, seconds, connections)?;
-        let duskgate = cost(&peers.duskgate, seconds, connections)?;
+        let nginx = cost(&peers.nginx, load, seconds, connections)?;
+        let duskgate = cost(&peers.duskgate, load, seconds, connections)?;
         ratios.push(duskgate / nginx);
         println!(
-            "  round {round}: nginx {nginx:6.2} us, duskgate {duskgate:6.2} us, ratio {:.3}",
+            "  round {round}: nginx {nginx:7.2} us, duskgate {duskgate:7.2} us, ratio {:.3}",
             duskgate / nginx
         );
     }
     ratios.sort_by(f64::total_cmp);
-    println!("  median ratio {:.3} (wanted: at most 1.10)", ratios[ratios.len() / 2]);
+    let wanted = if matches!(load, Load::Small) { " (wanted: at most 1.10)" } else { "" };
+    println!("  median ratio {:.3}{wanted}", ratios[ratios.len() / 2]);
     Ok(())
 }
 
 /// Microseconds of the peer's CPU time for one request.
-fn cost(peer: &Peer, seconds: usize, connections: usize) -> Result<f64, String> {
+fn cost(peer: &Peer, load: Load, seconds: usize, connections: usize) -> Result<f64, String> {
     let before = peer.cpu_nanoseconds()?;
-    let answered = peers::load(peer.address, seconds, connections)?;
+    let answered = load.run(peer, seconds, connections)?;
     let spent = peer.cpu_nanoseconds()? - before;
     Ok(spent as f64 / 1_000.0 / answered as f64)
 }

@@ -163,12 +163,16 @@ pub fn free_address() -> Result<SocketAddr, String> {
     TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).map_err(|error| error.to_string())
 }
 
-fn pinned(core: &str, program: &str) -> Command {
+/// A program on one core.
+pub fn pinned(core: &str, program: &str) -> Command {
     let mut command = Command::new("taskset");
     command.args(["-c", core, program]);
     command
 }
 
-fn missing(program: &str, error: &std::io::Error) -> String {
-    format!("cannot start {program} under taskset (nginx, wrk and util-linux are Debian packages): {error}")
+/// Says that a program cannot be started.
+pub fn missing(program: &str, error: &std::io::Error) -> String {
+    format!(
+        "cannot start {program} under taskset (nginx, wrk, nghttp2-client and util-linux are Debian packages): {error}"
+    )
 }

@@ -7,6 +7,7 @@
 //! section 16): callers hand in the path template.
 
 mod line;
+mod sparing;
 #[cfg(test)]
 mod tests;
 
@@ -21,9 +22,12 @@ use std::time::Duration;
 use http::Method;
 use jiff::Timestamp;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::operation::{Mode, Phase};
 use line::Value;
+use sparing::Sparing;
 
 /// How the log is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,12 +64,13 @@ pub enum Access {
 /// same place. Where a subscriber is already there (in tests), it stays.
 pub fn install(settings: &Settings) -> AccessLog {
     let filter = EnvFilter::builder().with_default_directive(tracing::Level::INFO.into()).from_env_lossy();
-    let events = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let lines = tracing_subscriber::registry().with(filter).with(Sparing::default());
+    let events = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     let _ = match settings.format {
-        Format::Json => events.json().flatten_event(true).with_ansi(false).try_init(),
+        Format::Json => lines.with(events.json().flatten_event(true).with_ansi(false)).try_init(),
         Format::Text => {
             let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            events.with_ansi(colour).try_init()
+            lines.with(events.with_ansi(colour)).try_init()
         }
     };
     AccessLog::to(*settings, io::stderr())

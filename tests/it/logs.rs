@@ -181,3 +181,21 @@ async fn a_consumers_name_cannot_forge_a_line() {
     assert!(!program.log().lines().any(|line| line.starts_with("fake")), "{lines:?}");
     assert!(lines[0].contains("consumer=\"basic:a"), "{lines:?}");
 }
+
+#[tokio::test]
+async fn an_outage_does_not_write_a_line_with_each_request_and_says_how_many_it_held_back() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let program = Setup::before(nobody).one_thread().start();
+    let (begin, mut asked) = (std::time::Instant::now(), 0);
+    while !program.log().contains("held back") {
+        assert!(begin.elapsed().as_secs() < 60, "nothing was held back of {asked}: {}", program.log());
+        // Many at once, so that a slow machine sees more than a few a second.
+        let asking = (0..50)
+            .map(|_| async { crate::support::http::ask(program.address(), &Request::new("GET", "/")).await });
+        let answers = futures_util::future::join_all(asking).await;
+        assert!(answers.iter().all(|answer| answer.status == 503));
+        asked += answers.len();
+    }
+    let told = program.log().matches("no connection to").count();
+    assert!(told > 0 && told < asked, "{told} of {asked}");
+}
