@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::support::promql::selectors;
 use crate::support::scrape;
 
 #[test]
@@ -92,7 +93,7 @@ fn no_panel_covers_another() {
 
 #[test]
 fn every_expression_reads_metrics_and_labels_that_exist() {
-    let series = rendered_series();
+    let series = scrape::labels();
     for (place, expression) in expressions() {
         for selector in selectors(&expression) {
             let labels = series.get(&selector.metric);
@@ -120,6 +121,10 @@ fn counters_are_read_as_rates_over_grafanas_own_intervals() {
                 "increase" => Some("$__range"),
                 _ => None,
             };
+            // The one count that is read as it is: a rate would miss the first call of each consumer.
+            if name == "duskgate_deprecated_consumer_requests_total" && selector.range.is_none() {
+                continue;
+            }
             assert_eq!(selector.range.as_deref(), expected, "{place}: {expression}");
             assert!(!counts || expected.is_some(), "{place}: {name} is a counter: {expression}");
         }
@@ -135,7 +140,7 @@ fn every_metric_is_drawn() {
         ends.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name).to_owned()
     };
     let read: BTreeSet<_> = read.iter().map(|name| bare(name)).collect();
-    let series = rendered_series();
+    let series = scrape::labels();
     let own = series.keys().filter(|name| name.starts_with("duskgate_")).map(|name| bare(name));
     let missing: Vec<_> = own.filter(|name| !read.contains(name)).collect();
     assert_eq!(missing, Vec::<String>::new());
@@ -174,71 +179,6 @@ fn expressions() -> Vec<(String, String)> {
         }
     }
     found
-}
-
-/// The labels of each series that a fresh proxy shows.
-fn rendered_series() -> BTreeMap<String, BTreeSet<String>> {
-    let mut series = BTreeMap::<_, BTreeSet<_>>::new();
-    for line in scrape::fresh().lines().filter(|line| !line.starts_with('#')) {
-        let (name, labels) = line.split_once(['{', ' ']).expect("a series has a value");
-        let labels = labels.rsplit_once('}').map_or("", |(labels, _)| labels);
-        let names =
-            labels.split("\",").filter_map(|label| label.split_once('=')).map(|(name, _)| name.to_owned());
-        series.entry(name.to_owned()).or_default().extend(names);
-    }
-    series
-}
-
-/// One metric as an expression reads it.
-#[derive(Debug)]
-struct Selector {
-    metric: String,
-    /// The labels that it is filtered by, and those that the aggregation around it keeps.
-    labels: Vec<String>,
-    /// What stands in brackets behind it.
-    range: Option<String>,
-    /// The function called directly on it.
-    function: String,
-}
-
-/// The metrics of an expression. As much of PromQL as the dashboards use: an aggregation's labels stand before it.
-fn selectors(expression: &str) -> Vec<Selector> {
-    let mut found = Vec::new();
-    let mut kept = Vec::new();
-    let mut rest = expression;
-    let mut words: Vec<&str> = Vec::new();
-    while let Some(start) = rest.find(|c: char| c.is_ascii_alphabetic() || c == '_') {
-        rest = &rest[start..];
-        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
-        let (word, after) = rest.split_at(end);
-        rest = after;
-        if word == "by" {
-            let (labels, after) = after.trim_start()[1..].split_once(')').expect("the list of labels ends");
-            kept = labels.split(',').map(|label| label.trim().to_owned()).collect();
-            rest = after;
-        } else if word.contains('_') && !after.starts_with('(') {
-            let (filters, after) = between(after, '{', '}');
-            let (range, after) = between(after, '[', ']');
-            let filters =
-                filters.unwrap_or_default().split("\",").filter_map(|filter| filter.split_once('='));
-            let labels = filters.map(|(label, _)| label.to_owned()).chain(kept.iter().cloned());
-            found.push(Selector {
-                metric: word.to_owned(),
-                labels: labels.collect(),
-                range: range.map(str::to_owned),
-                function: words.last().copied().unwrap_or_default().to_owned(),
-            });
-            rest = after;
-        }
-        words.push(word);
-    }
-    found
-}
-
-/// What stands in a pair of brackets at the start of a text, and the text behind.
-fn between(text: &str, open: char, close: char) -> (Option<&str>, &str) {
-    let inner = text.strip_prefix(open).and_then(|text| text.split_once(close));
-    inner.map_or((None, text), |(inner, after)| (Some(inner), after))
 }
 
 fn each_object(value: &Value, visit: &mut impl FnMut(&serde_json::Map<String, Value>)) {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy sees only functions marked as tests as tests")]
 
+mod alerts;
 mod any_call;
 mod any_configuration;
 mod any_connection;

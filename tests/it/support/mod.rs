@@ -10,6 +10,7 @@ pub mod load;
 pub mod nginx;
 pub mod postgres;
 pub mod program;
+pub mod promql;
 pub mod proxy;
 pub mod relay;
 pub mod scrape;

@@ -1,5 +1,7 @@
 //! The metrics of a proxy that nobody has called yet.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use duskgate::clock::Clock;
 use duskgate::metrics::{Metrics, Vocabulary, Watched};
 use duskgate::operation::Mode;
@@ -18,4 +20,17 @@ pub fn fresh() -> String {
         sunset_at: None,
     }]);
     metrics.render()
+}
+
+/// The labels of each series that a fresh proxy shows.
+pub fn labels() -> BTreeMap<String, BTreeSet<String>> {
+    let mut series = BTreeMap::<_, BTreeSet<_>>::new();
+    for line in fresh().lines().filter(|line| !line.starts_with('#')) {
+        let (name, labels) = line.split_once(['{', ' ']).expect("a series has a value");
+        let labels = labels.rsplit_once('}').map_or("", |(labels, _)| labels);
+        let names =
+            labels.split("\",").filter_map(|label| label.split_once('=')).map(|(name, _)| name.to_owned());
+        series.entry(name.to_owned()).or_default().extend(names);
+    }
+    series
 }
