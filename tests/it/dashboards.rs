@@ -32,7 +32,7 @@ fn a_dashboard_loads_anywhere() {
 #[test]
 fn every_panel_explains_itself() {
     for (file, dashboard) in dashboards() {
-        let mut ids = BTreeSet::new();
+        let (mut ids, mut titles) = (BTreeSet::new(), BTreeSet::new());
         for panel in list(&dashboard["panels"]) {
             let place = format!("{file}: {}", panel["title"]);
             assert!(ids.insert(panel["id"].as_u64().unwrap()), "{place}: id is not its own");
@@ -40,11 +40,16 @@ fn every_panel_explains_itself() {
             if panel["type"] == "row" {
                 continue;
             }
+            assert!(titles.insert(text(&panel["title"])), "{place}: there are two");
+            assert!(text(&panel["description"]).ends_with('.'), "{place}: description");
             if panel["type"] == "text" {
                 assert!(!text(&panel["options"]["content"]).is_empty(), "{place}");
                 continue;
             }
-            assert!(text(&panel["description"]).ends_with('.'), "{place}: description");
+            if panel["type"] == "stat" {
+                let steps = list(&panel["fieldConfig"]["defaults"]["thresholds"]["steps"]);
+                assert!(steps.first().is_some_and(|step| step["value"].is_null()), "{place}: {steps:?}");
+            }
             assert!(!text(&panel["fieldConfig"]["defaults"]["unit"]).is_empty(), "{place}: unit");
             let names: Vec<_> = list(&panel["targets"]).iter().map(|it| text(&it["refId"])).collect();
             assert!(
