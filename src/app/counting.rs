@@ -97,3 +97,6 @@ pub(super) async fn finish(live: &Live) {
 fn operations(live: &Live) -> Vec<String> {
     live.pipeline().book().entries.iter().map(|entry| entry.operation.id.clone()).collect()
 }
+
+/// What a crash may lose is promised, and half of it left to the ledger.
+const _: () = assert!(PAUSE.as_millis() * 2 <= 1000);

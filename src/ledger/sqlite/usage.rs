@@ -84,18 +84,26 @@ pub(super) fn usage(connection: &Connection, filter: &UsageFilter) -> rusqlite::
         wanted.push(format!("{column} = {number}"));
     }
     let wanted = if wanted.is_empty() { "TRUE".to_owned() } else { wanted.join(" AND ") };
+    // Most rows are passed by: each sum costs something for each row that it takes, and next to nothing for the others.
+    let (sum_of_window, in_window) = match filter.window == filter.since {
+        true => (String::new(), "g.success + g.refused + g.failed"),
+        false => {
+            let days = format!("day >= {}", filter.window);
+            (format!(", SUM(success + refused + failed) FILTER (WHERE {days}) AS in_window"), "g.in_window")
+        }
+    };
     let sql = format!(
-        "SELECT o.name, c.name, g.verified, m.name, s.name, n.name, g.success, g.refused, g.failed, g.first, g.last,
-                g.recent0, g.recent1, g.recent2, g.in_window
+        "SELECT o.name, c.name, g.verified, m.name, s.name, n.name, COALESCE(g.success, 0), COALESCE(g.refused, 0),
+                COALESCE(g.failed, 0), g.first, g.last, COALESCE(g.recent0, 0), COALESCE(g.recent1, 0),
+                COALESCE(g.recent2, 0), COALESCE({in_window}, 0)
          FROM (SELECT operation, consumer, verified, mode, software, network,
-                      SUM(CASE WHEN day >= ?1 THEN success ELSE 0 END) AS success,
-                      SUM(CASE WHEN day >= ?1 THEN refused ELSE 0 END) AS refused,
-                      SUM(CASE WHEN day >= ?1 THEN failed ELSE 0 END) AS failed,
+                      SUM(success) FILTER (WHERE day >= ?1) AS success,
+                      SUM(refused) FILTER (WHERE day >= ?1) AS refused,
+                      SUM(failed) FILTER (WHERE day >= ?1) AS failed,
                       MIN(first) AS first, MAX(last) AS last,
-                      SUM(CASE WHEN day > ?2 THEN success + refused + failed ELSE 0 END) AS recent0,
-                      SUM(CASE WHEN day > ?3 THEN success + refused + failed ELSE 0 END) AS recent1,
-                      SUM(CASE WHEN day > ?4 THEN success + refused + failed ELSE 0 END) AS recent2,
-                      SUM(CASE WHEN day >= ?5 THEN success + refused + failed ELSE 0 END) AS in_window
+                      SUM(success + refused + failed) FILTER (WHERE day > ?2) AS recent0,
+                      SUM(success + refused + failed) FILTER (WHERE day > ?3) AS recent1,
+                      SUM(success + refused + failed) FILTER (WHERE day > ?4) AS recent2{sum_of_window}
                FROM usage_calls WHERE {wanted}
                GROUP BY operation, consumer, verified, mode, software, network) AS g
          JOIN usage_names o ON o.id = g.operation JOIN usage_names c ON c.id = g.consumer
@@ -103,10 +111,7 @@ pub(super) fn usage(connection: &Connection, filter: &UsageFilter) -> rusqlite::
          JOIN usage_names n ON n.id = g.network"
     );
     let [one, seven, thirty] = RECENT.map(|days| filter.today.saturating_sub(days + 1));
-    connection
-        .prepare_cached(&sql)?
-        .query_map(params![filter.since, one, seven, thirty, filter.window], read)?
-        .collect()
+    connection.prepare_cached(&sql)?.query_map(params![filter.since, one, seven, thirty], read)?.collect()
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Used> {

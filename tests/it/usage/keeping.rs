@@ -1,11 +1,11 @@
 //! What is kept of calls: all of them at an orderly stop, all but the last second in a crash, and never more than there
 //! is room for.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
-use super::{before, call, calls, ledger_of, onezone, recorded, used};
+use super::{PATIENCE, before, call, calls, ledger_of, onezone, recorded, used};
 use crate::support::http::{Connection, Request};
 
 #[tokio::test]
@@ -64,6 +64,37 @@ async fn a_crash_loses_no_more_than_the_last_second() {
 }
 
 #[tokio::test]
+async fn a_crash_amid_calls_keeps_what_was_recorded_and_counts_nothing_twice() {
+    let onezone = onezone().await;
+    let mut program = before(&onezone).start();
+    let ledger = ledger_of(&program);
+    let mut connection = Connection::to(program.address()).await;
+    let request = call(&onezone, "anna");
+    let mut answered = Vec::new();
+    let begin = Instant::now();
+    let mut seen = 0;
+    // Until some rounds have come by; with the last calls surely not recorded yet.
+    while seen < 100 || answered.len() < usize::try_from(seen).unwrap() + 20 {
+        assert_eq!(connection.ask(&request).await.status, 200);
+        answered.push(Instant::now());
+        if answered.len() % 50 == 0 && seen < 100 {
+            seen = calls(&used(&*ledger).await);
+        }
+        assert!(begin.elapsed() < PATIENCE, "{seen} of {} calls are recorded", answered.len());
+    }
+    program.signal("KILL");
+    let killed = Instant::now();
+    program.ended();
+    let kept = calls(&used(&*ledger).await);
+    assert!((seen..=answered.len() as u64).contains(&kept), "{kept} of {}", answered.len());
+    let lost = &answered[usize::try_from(kept).unwrap()..];
+    let oldest = lost.first().map_or(Duration::ZERO, |at| killed - *at);
+    // On an idle machine this is half a second; how long a busy one takes is nobody's promise.
+    eprintln!("{} of {} calls were lost, the oldest {oldest:?} before the end", lost.len(), answered.len());
+    assert!(oldest < PATIENCE);
+}
+
+#[tokio::test]
 async fn a_ledger_that_is_away_stops_nobody_and_gets_everything_when_it_is_back() {
     let onezone = onezone().await;
     // A directory in its place.
@@ -92,37 +123,4 @@ async fn a_stop_without_a_ledger_says_what_is_lost() {
     program.signal("TERM");
     assert!(program.ended().success());
     program.logged(&["the last 1 calls could not be recorded", "cannot create the ledger"]);
-}
-
-#[tokio::test]
-async fn who_invents_identities_fills_nothing() {
-    let onezone = onezone().await;
-    let limits = "[usage]\nclaimed_consumers = 50";
-    let mut program = before(&onezone).section(limits).start();
-    let mut connection = Connection::to(program.address()).await;
-    let path = call(&onezone, "anna");
-    assert_eq!(connection.ask(&path).await.status, 200);
-    let series = program.admin("/metrics").await.text().lines().count();
-    for number in 0..2000 {
-        let name = STANDARD.encode(format!("invented-{number}:x"));
-        let group = &onezone.fixture.group("developers").id;
-        let request = Request::new("POST", &format!("/api/v3/onezone/groups/{group}/users/token"))
-            .header("Authorization", &format!("Basic {name}"))
-            .header("User-Agent", &format!("bot-{number}/{number}"));
-        let response = connection.ask(&request).await;
-        assert_eq!(response.status, 401, "{response:?}");
-        if response.header("connection") == Some("close") {
-            connection = Connection::to(program.address()).await;
-        }
-    }
-    assert_eq!(connection.ask(&path).await.status, 200);
-    // Series of answers with other codes, and no others.
-    assert!(program.admin("/metrics").await.text().lines().count() < series + 10);
-    program.signal("TERM");
-    assert!(program.ended().success());
-    let used = used(&*ledger_of(&program)).await;
-    assert_eq!(calls(&used), 2002);
-    assert!(used.len() <= 52, "{} rows", used.len());
-    assert_eq!((&*used[0].consumer, used[0].since.calls()), ("other", 1950));
-    assert_eq!(used.iter().filter(|used| used.verified).map(|used| used.since.success).sum::<u64>(), 2);
 }

@@ -1,17 +1,24 @@
 //! The metrics of who calls: what a report says, and nothing that a caller can make grow.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use duskgate::operation;
 use serde_json::Value;
 
 use super::reporting::json;
 use super::{before, call, ledger_of, onezone, recorded};
-use crate::support::http::Request;
-use crate::support::program::Program;
+use crate::support::backend::Backend;
+use crate::support::http::{Connection, Request};
+use crate::support::program::{Program, Setup};
 
 const OPERATION: &str = "create_user_group_invite_token";
 /// Nothing that a test waits for takes longer.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How many series there may be, with a thousand consumers and every operation called.
+const MOST_SERIES: usize = 5000;
 
 /// Waits until a metric has a value.
 async fn shown(program: &Program, name: &str, labels: &[(&str, &str)], wanted: f64) {
@@ -85,4 +92,42 @@ async fn a_process_knows_what_was_called_before_it_was_started() {
     shown(&second, last, &labels, seen).await;
     shown(&second, "duskgate_deprecated_consumers", &[("operation", OPERATION), ("window", "1d")], 1.0).await;
     assert_eq!(second.metric("duskgate_deprecated_requests_total", &labels).await, 0.0);
+}
+
+#[tokio::test]
+async fn a_thousand_consumers_and_every_operation_are_few_series() {
+    const TOLD_APART: usize = 3000;
+    let backend = Backend::answering("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}");
+    let series = format!("[usage]\nconsumer_series = {TOLD_APART}\n[log]\naccess = \"off\"");
+    let program = Setup::before(backend.address).deprecation("mode = \"observe\"").section(&series).start();
+    let operations = operation::builtin();
+    assert_eq!(operations.len(), 21);
+    let mut connection = Connection::to(program.address()).await;
+    for consumer in 0..1000 {
+        let operation = &operations[consumer % operations.len()];
+        let parts = operation.template.split('/').map(|part| if part.starts_with('{') { "a1" } else { part });
+        let path: Vec<&str> = parts.collect();
+        let request = Request::new(operation.method.as_str(), &path.join("/"))
+            .header("Authorization", &format!("Basic {}", STANDARD.encode(format!("consumer-{consumer}:x"))))
+            .body("");
+        let response = connection.ask(&request).await;
+        assert_eq!(response.status, 200, "{} {path:?}: {response:?}", operation.method);
+        if response.header("connection") == Some("close") {
+            connection = Connection::to(program.address()).await;
+        }
+    }
+    let text = program.admin("/metrics").await.text();
+    let series: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    let (by_consumer, rest): (Vec<&str>, Vec<&str>) =
+        series.iter().partition(|series| series.starts_with("duskgate_deprecated_consumer_requests_total{"));
+    let consumers: BTreeSet<&str> = by_consumer
+        .iter()
+        .filter(|series| series.contains("consumer=\"basic:consumer-") && series.ends_with(" 1"))
+        .map(|series| series.split("consumer=").nth(1).unwrap())
+        .collect();
+    assert_eq!(consumers.len(), 1000, "{by_consumer:?}");
+    assert_eq!(by_consumer.len(), 1000 + operations.len(), "those and all others");
+    eprintln!("{} series beside those of consumers", rest.len());
+    // However many more consumers call whatever they like.
+    assert!(rest.len() + TOLD_APART + operations.len() < MOST_SERIES, "{} series", rest.len());
 }

@@ -1,5 +1,6 @@
 //! Who still calls: what the real program remembers of its callers, whatever becomes of it and whatever they do.
 
+mod hostile;
 mod keeping;
 mod measuring;
 mod reporting;
@@ -16,7 +17,7 @@ use crate::support::http::Request;
 use crate::support::program::{Program, Setup};
 
 /// Nothing that a test waits for takes longer.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A Onezone that has everything.
 pub async fn onezone() -> Sandbox {
