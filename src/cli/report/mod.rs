@@ -75,6 +75,8 @@ enum Since {
 }
 
 const DAY: u64 = 24 * 60 * 60;
+/// How long the ledger may take at least.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> ExitCode {
@@ -118,7 +120,9 @@ async fn make(
     let operations = config.book.entries.iter().map(|entry| entry.operation.id.clone()).collect();
     let question =
         Question { operation: arguments.operation.clone(), consumer: arguments.consumer.clone(), operations };
-    let ledger = ledger::open(&config.ledger, Create::No);
+    // Nobody's request waits for it.
+    let patient = ledger::Settings { timeout: config.ledger.timeout.max(PATIENCE), ..config.ledger.clone() };
+    let ledger = ledger::open(&patient, Create::No);
     let mut report = report::make(&*ledger, &question, settings, now).await?;
     if let Some(id) = &arguments.operation
         && report.operations.is_empty()

@@ -79,22 +79,25 @@ async fn name(database: &Database, batch: &UsageBatch) -> Result<(), Away> {
     database.ask(sql, &[&names, &days]).await.map(drop)
 }
 
-/// Adds up the calls of all days.
+/// Adds up the calls of all days. Most rows are passed by: each sum costs something for each row that it takes, and next to
+/// nothing for the others.
 pub(super) async fn usage(database: &Database, filter: &UsageFilter) -> Result<Vec<Used>, Away> {
     let [one, seven, thirty] = RECENT.map(|days| filter.today.saturating_sub(days + 1));
     let rows = database
         .ask(
-            "SELECT o.name, c.name, g.verified, m.name, s.name, n.name, g.success, g.refused, g.failed, g.first,
-                    g.last, g.recent0, g.recent1, g.recent2, g.in_window
+            "SELECT o.name, c.name, g.verified, m.name, s.name, n.name, COALESCE(g.success, 0), COALESCE(g.refused, 0),
+                    COALESCE(g.failed, 0), g.first, g.last, COALESCE(g.recent0, 0), COALESCE(g.recent1, 0),
+                    COALESCE(g.recent2, 0),
+                    COALESCE(CASE WHEN $7::BIGINT = $1::BIGINT THEN g.success + g.refused + g.failed ELSE g.in_window END, 0)
              FROM (SELECT operation, consumer, verified, mode, software, network,
-                          COALESCE(SUM(success) FILTER (WHERE day >= $1), 0)::BIGINT AS success,
-                          COALESCE(SUM(refused) FILTER (WHERE day >= $1), 0)::BIGINT AS refused,
-                          COALESCE(SUM(failed) FILTER (WHERE day >= $1), 0)::BIGINT AS failed,
+                          (SUM(success) FILTER (WHERE day >= $1))::BIGINT AS success,
+                          (SUM(refused) FILTER (WHERE day >= $1))::BIGINT AS refused,
+                          (SUM(failed) FILTER (WHERE day >= $1))::BIGINT AS failed,
                           MIN(first) AS first, MAX(last) AS last,
-                          COALESCE(SUM(success + refused + failed) FILTER (WHERE day > $2), 0)::BIGINT AS recent0,
-                          COALESCE(SUM(success + refused + failed) FILTER (WHERE day > $3), 0)::BIGINT AS recent1,
-                          COALESCE(SUM(success + refused + failed) FILTER (WHERE day > $4), 0)::BIGINT AS recent2,
-                          COALESCE(SUM(success + refused + failed) FILTER (WHERE day >= $7), 0)::BIGINT AS in_window
+                          (SUM(success + refused + failed) FILTER (WHERE day > $2))::BIGINT AS recent0,
+                          (SUM(success + refused + failed) FILTER (WHERE day > $3))::BIGINT AS recent1,
+                          (SUM(success + refused + failed) FILTER (WHERE day > $4))::BIGINT AS recent2,
+                          (SUM(success + refused + failed) FILTER (WHERE $7::BIGINT <> $1::BIGINT AND day >= $7))::BIGINT AS in_window
                    FROM duskgate_usage_calls
                    WHERE ($5::TEXT IS NULL OR operation = (SELECT id FROM duskgate_usage_names WHERE name = $5))
                      AND ($6::TEXT IS NULL OR consumer = (SELECT id FROM duskgate_usage_names WHERE name = $6))
