@@ -48,6 +48,7 @@ pub mod operation;
 pub mod http1;
 pub mod certificate;
 pub mod timer;
+pub mod escape;
 pub mod thread;
 pub mod clock;
 pub mod body;

@@ -5,6 +5,9 @@
 //! It has no accounts: whoever reaches it may use it, which is why it binds to loopback unless told otherwise. What a
 //! web page of another origin makes a browser send is refused.
 
+mod answer;
+mod api;
+mod asking;
 mod page;
 mod seats;
 #[cfg(test)]
@@ -18,10 +21,7 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue, ORIGIN};
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
-use http_body_util::Full;
+use http::Request;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -33,6 +33,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::listen;
 use crate::metrics::Metrics;
 use crate::operation::Cost;
+pub use asking::Asking;
 use seats::{Seat, Seats};
 
 /// Where the admin listener stands.
@@ -50,6 +51,10 @@ pub struct Panel {
     pub health: Box<dyn Fn() -> Checking + Send + Sync>,
     /// The deprecated operations in force, in the order to show them.
     pub operations: Box<dyn Fn() -> Vec<Row> + Send + Sync>,
+    /// Who calls them.
+    pub usage: Asking,
+    /// Where `[usage]` and its `ignore` are set.
+    pub usage_written: Box<dyn Fn() -> [Written; 2] + Send + Sync>,
     /// The effective configuration, secrets redacted, as TOML.
     pub configuration: Box<dyn Fn() -> String + Send + Sync>,
     /// Loads the configuration anew.
@@ -112,6 +117,24 @@ pub struct Row {
     pub calls: u64,
     /// The last of them.
     pub last_call: Option<Timestamp>,
+    /// Whether another mode is tried where this one could not serve.
+    #[serde(skip)]
+    pub falls_back: bool,
+    /// Where its own table is.
+    #[serde(skip)]
+    pub written: Written,
+}
+
+/// Where a part of the configuration is set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Written {
+    /// Nowhere: the default holds.
+    #[default]
+    Nowhere,
+    /// In the file, at this place.
+    File(String),
+    /// In this variable of the environment, which overrides the file.
+    Environment(String),
 }
 
 /// How many connections there can be at once. For one more, the one that has been idle longest is closed.
@@ -235,151 +258,4 @@ async fn converse(stream: TcpStream, panel: Arc<Panel>, seat: &Arc<Seat>) {
         connection.as_mut().graceful_shutdown();
         let _ = tokio::time::timeout(HEAD, connection).await;
     }
-}
-
-impl Panel {
-    /// Answers one request.
-    pub async fn answer(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response<Full<Bytes>> {
-        let Some(task) = Task::find(uri.path()) else {
-            return text(StatusCode::NOT_FOUND, "there is no such page; try /\n");
-        };
-        if !task.allows(method) {
-            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "this method is not allowed here\n");
-            response.headers_mut().insert(ALLOW, HeaderValue::from_static(task.allow()));
-            return response;
-        }
-        if task.commands() && comes_from_elsewhere(headers) {
-            return text(StatusCode::FORBIDDEN, "refused: the request comes from a page of another origin\n");
-        }
-        self.perform(task).await
-    }
-
-    async fn perform(&self, task: Task) -> Response<Full<Bytes>> {
-        match task {
-            Task::Page => self.page().await,
-            Task::Metrics => {
-                reply(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", self.metrics.render())
-            }
-            Task::Alive => text(StatusCode::OK, "ok\n"),
-            Task::Ready => {
-                let health = (self.health)().await;
-                let status = if health.ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-                json(status, &Readiness { ready: health.ready(), health })
-            }
-            Task::Operations => json(StatusCode::OK, &(self.operations)()),
-            Task::Configuration => {
-                reply(StatusCode::OK, "application/toml; charset=utf-8", (self.configuration)())
-            }
-            Task::Reload => match (self.reload)().await {
-                Ok(()) => text(StatusCode::OK, "reloaded\n"),
-                Err(mistakes) => {
-                    let list: String = mistakes.iter().map(|mistake| format!("{mistake}\n")).collect();
-                    text(StatusCode::UNPROCESSABLE_ENTITY, list)
-                }
-            },
-            Task::Drain => {
-                (self.drain)(true);
-                text(StatusCode::OK, "draining: /readyz answers 503, and nothing stops\n")
-            }
-            Task::Undrain => {
-                (self.drain)(false);
-                text(StatusCode::OK, "no longer draining\n")
-            }
-        }
-    }
-
-    async fn page(&self) -> Response<Full<Bytes>> {
-        let html = page::render((self.health)().await, &(self.operations)());
-        let mut response = reply(StatusCode::OK, "text/html; charset=utf-8", html);
-        if let Ok(policy) = HeaderValue::try_from(page::security_policy()) {
-            response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
-        }
-        response
-    }
-}
-
-/// What `/readyz` says.
-#[derive(Serialize)]
-struct Readiness {
-    ready: bool,
-    #[serde(flatten)]
-    health: Health,
-}
-
-/// What can be asked for.
-#[derive(Clone, Copy)]
-enum Task {
-    Page,
-    Metrics,
-    Alive,
-    Ready,
-    Operations,
-    Configuration,
-    Reload,
-    Drain,
-    Undrain,
-}
-
-impl Task {
-    fn find(path: &str) -> Option<Self> {
-        Some(match path {
-            "/" => Task::Page,
-            "/metrics" => Task::Metrics,
-            "/healthz" => Task::Alive,
-            "/readyz" => Task::Ready,
-            "/api/operations" => Task::Operations,
-            "/api/config" => Task::Configuration,
-            "/reload" => Task::Reload,
-            "/drain" => Task::Drain,
-            "/undrain" => Task::Undrain,
-            _ => return None,
-        })
-    }
-
-    /// Whether it changes something.
-    fn commands(self) -> bool {
-        matches!(self, Task::Reload | Task::Drain | Task::Undrain)
-    }
-
-    fn allows(self, method: &Method) -> bool {
-        if self.commands() { method == Method::POST } else { method == Method::GET || method == Method::HEAD }
-    }
-
-    fn allow(self) -> &'static str {
-        if self.commands() { "POST" } else { "GET, HEAD" }
-    }
-}
-
-/// Whether a browser sent this for a page of another origin. Programs send no `Origin`; a browser does with each POST.
-fn comes_from_elsewhere(headers: &HeaderMap) -> bool {
-    if headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none") {
-        return true;
-    }
-    let host = headers.get(HOST).map_or(&b""[..], HeaderValue::as_bytes);
-    headers.get_all(ORIGIN).iter().any(|origin| {
-        let origin = origin.as_bytes();
-        let authority = origin.strip_prefix(b"http://").or_else(|| origin.strip_prefix(b"https://"));
-        authority.is_none_or(|authority| !authority.eq_ignore_ascii_case(host))
-    })
-}
-
-fn json(status: StatusCode, value: &impl Serialize) -> Response<Full<Bytes>> {
-    match serde_json::to_string_pretty(value) {
-        Ok(body) => reply(status, "application/json", body + "\n"),
-        Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("this cannot be shown: {error}\n")),
-    }
-}
-
-fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    reply(status, "text/plain; charset=utf-8", body)
-}
-
-fn reply(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body.into()));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
-    response
 }

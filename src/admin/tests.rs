@@ -1,9 +1,13 @@
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use http::{HeaderMap, Method, Uri};
+
 use super::*;
 use crate::clock::Clock;
+use crate::ledger;
 use crate::metrics::Vocabulary;
 
 fn row() -> Row {
@@ -20,7 +24,25 @@ fn row() -> Row {
         cost: Cost { usual: 1, most: 4, per_token: 0 },
         calls: 7,
         last_call: None,
+        falls_back: false,
+        written: Written::Nowhere,
     }
+}
+
+/// Asks a ledger that does not exist.
+fn asking() -> Asking {
+    let settings = crate::usage::Settings {
+        retention: Duration::from_secs(400 * 86_400),
+        window: Duration::from_secs(30 * 86_400),
+        ignore: BTreeSet::new(),
+        negligible_calls: 0,
+        claimed_consumers: 10,
+        held: 1000,
+        consumer_series: 0,
+    };
+    let location = ledger::Location::Sqlite("/nonexistent/duskgate.db".into());
+    let ledger = ledger::open(&ledger::Settings::at(location), ledger::Create::No);
+    Asking::new(Arc::new(crate::usage::Usage::new(settings, Clock::Real.now())), ledger)
 }
 
 fn panel(reload: Result<(), Vec<String>>) -> Panel {
@@ -33,6 +55,8 @@ fn panel(reload: Result<(), Vec<String>>) -> Panel {
             Box::pin(std::future::ready(Health { listening: true, upstream: true, ledger: None, draining }))
         }),
         operations: Box::new(|| vec![row()]),
+        usage: asking(),
+        usage_written: Box::new(|| [Written::Nowhere, Written::Nowhere]),
         configuration: Box::new(|| "[admin]\n".to_owned()),
         reload: Box::new(move || Box::pin(std::future::ready(reload.clone()))),
         drain: Box::new(move |begin| draining.store(begin, Ordering::Relaxed)),
@@ -65,7 +89,8 @@ fn run<T>(future: impl Future<Output = T>) -> T {
 fn each_page_is_there() {
     run(async {
         for (path, kind, part) in [
-            ("/", "text/html; charset=utf-8", "create_&lt;b&gt;"),
+            ("/", "text/html; charset=utf-8", "create_<wbr>&lt;b&gt;"),
+            ("/operations/create_%3Cb%3E", "text/html; charset=utf-8", "create_<wbr>&lt;b&gt;"),
             ("/metrics", "text/plain; version=0.0.4; charset=utf-8", "duskgate_build_info"),
             ("/healthz", "text/plain; charset=utf-8", "ok"),
             ("/readyz", "application/json", "\"ready\": true"),
@@ -83,23 +108,74 @@ fn each_page_is_there() {
 }
 
 #[test]
-fn the_page_runs_and_loads_nothing() {
-    let answer = run(ask("GET / HTTP/1.1"));
-    assert!(answer.contains("content-security-policy: default-src 'none'; style-src 'sha256-"), "{answer}");
-    assert!(!answer.contains("<script") && !answer.contains("href=\"javascript"), "{answer}");
+fn a_page_runs_its_own_script_alone_and_loads_nothing() {
+    run(async {
+        for path in
+            ["/", "/operations/create_%3Cb%3E", "/operations/nothing", "/consumers/basic:%3Cscript%3E"]
+        {
+            let answer = ask(&format!("GET {path} HTTP/1.1")).await;
+            let policy = "content-security-policy: default-src 'none'; style-src 'sha256-";
+            assert!(answer.contains(policy) && answer.contains("; script-src 'sha256-"), "{path}: {answer}");
+            let rest = "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n";
+            assert!(
+                answer.contains(rest) && answer.contains("referrer-policy: no-referrer\r\n"),
+                "{path}: {answer}"
+            );
+            assert_eq!(answer.matches("<script").count(), 1, "{path}: {answer}");
+            let nothing = ["href=\"javascript", " style=", " src=", "<form", " onclick="];
+            assert!(nothing.iter().all(|text| !answer.contains(text)), "{path}: {answer}");
+        }
+    });
+}
+
+#[test]
+fn without_a_ledger_the_pages_say_so_and_show_what_they_can() {
+    run(async {
+        for (path, status, parts) in [
+            ("/", 200, &["Who calls is not known.", "create_<wbr>&lt;b&gt;", "7 calls since the start"][..]),
+            ("/operations/create_%3Cb%3E", 200, &["Who calls is not known.", "/groups/{id}/users/token"]),
+            ("/operations/nothing", 404, &["There is no such operation."]),
+            ("/operations/%ff", 404, &["There is no such operation."]),
+            ("/consumers/user:a", 503, &["Nothing is known of this consumer now."]),
+            ("/api/usage", 503, &["who calls is not known: there is no ledger yet", "retry-after: 5\r\n"]),
+            ("/api/usage?since=never", 400, &["since: expected days such as 30d"]),
+            (
+                "/api/usage?from=30d",
+                400,
+                &["there is no such parameter, only since, operation, consumer: from"],
+            ),
+        ] {
+            let answer = ask(&format!("GET {path} HTTP/1.1")).await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
+            parts.iter().for_each(|part| assert!(answer.contains(part), "{path}: no {part} in {answer}"));
+        }
+    });
 }
 
 #[test]
 fn what_is_not_there_is_404_and_what_is_not_allowed_says_what_is() {
     run(async {
-        for path in ["/api/usage", "/api/calendar", "/metrics/", "/nothing"] {
+        for path in [
+            "/api/calendar",
+            "/metrics/",
+            "/nothing",
+            "/operations",
+            "/operations/",
+            "/consumers/",
+            "/consumers",
+        ] {
             let answer = ask(&format!("GET {path} HTTP/1.1")).await;
             assert!(answer.starts_with("HTTP/1.1 404 Not Found\r\n"), "{path}: {answer}");
         }
         let answer = ask("GET /reload HTTP/1.1").await;
         assert!(answer.starts_with("HTTP/1.1 405 ") && answer.contains("allow: POST\r\n"), "{answer}");
-        let answer = ask("POST /metrics HTTP/1.1").await;
-        assert!(answer.starts_with("HTTP/1.1 405 ") && answer.contains("allow: GET, HEAD\r\n"), "{answer}");
+        for path in ["/metrics", "/", "/api/usage", "/operations/create_%3Cb%3E", "/consumers/user:a"] {
+            let answer = ask(&format!("POST {path} HTTP/1.1")).await;
+            assert!(
+                answer.starts_with("HTTP/1.1 405 ") && answer.contains("allow: GET, HEAD\r\n"),
+                "{answer}"
+            );
+        }
     });
 }
 

@@ -9,6 +9,7 @@ use http::{Request, Response};
 
 use super::certificates::{Certificates, Loaded};
 use super::{Failure, Source, handles};
+use crate::admin::Asking;
 use crate::admission::Admission;
 use crate::body::Body;
 use crate::clock::Clock;
@@ -241,6 +242,15 @@ impl Live {
 
     pub(super) fn retention(&self) -> Duration {
         self.config.lock().unwrap_or_else(PoisonError::into_inner).ledger.retention
+    }
+
+    /// Asks who calls.
+    pub(super) fn asking(&self) -> Asking {
+        Asking::new(Arc::clone(&self.usage), Arc::clone(&self.ledger))
+    }
+
+    pub(super) fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.config.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The effective configuration, without secrets.

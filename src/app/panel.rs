@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::Live;
-use crate::admin::{Health, Panel, Row};
+use crate::admin::{Health, Panel, Row, Written};
 use crate::clock::Clock;
+use crate::config::{Config, Place};
 use crate::operation::Successor;
 use crate::policy::{self, Entry};
 
@@ -12,6 +13,7 @@ use crate::policy::{self, Entry};
 pub(super) fn of(live: &Arc<Live>) -> Panel {
     let share = || Arc::clone(live);
     let (health, operations, configuration, reload, drain) = (share(), share(), share(), share(), share());
+    let written = share();
     Panel {
         metrics: Arc::clone(&live.metrics),
         health: Box::new(move || {
@@ -23,6 +25,12 @@ pub(super) fn of(live: &Arc<Live>) -> Panel {
             })
         }),
         operations: Box::new(move || rows(&operations)),
+        usage: live.asking(),
+        usage_written: Box::new(move || {
+            let config = written.config();
+            [config.table("usage"), config.place("usage", "ignore")]
+                .map(|place| self::written(&config, place))
+        }),
         configuration: Box::new(move || configuration.print()),
         reload: Box::new(move || {
             let outcome = reload.reload();
@@ -33,11 +41,19 @@ pub(super) fn of(live: &Arc<Live>) -> Panel {
 }
 
 fn rows(live: &Live) -> Vec<Row> {
-    let pipeline = live.pipeline();
-    pipeline.book().entries.iter().map(|entry| row(live, entry)).collect()
+    let (pipeline, config) = (live.pipeline(), live.config());
+    pipeline.book().entries.iter().map(|entry| row(live, &config, entry)).collect()
 }
 
-fn row(live: &Live, entry: &Entry) -> Row {
+fn written(config: &Config, place: Option<&Place>) -> Written {
+    match place {
+        None | Some(Place::Default) => Written::Nowhere,
+        Some(Place::File { line, .. }) => Written::File(format!("{}:{line}", config.file.display())),
+        Some(Place::Environment(variable)) => Written::Environment(variable.clone()),
+    }
+}
+
+fn row(live: &Live, config: &Config, entry: &Entry) -> Row {
     let operation = &entry.operation;
     let verdict = policy::decide(entry, Clock::Real.now());
     Row {
@@ -53,6 +69,8 @@ fn row(live: &Live, entry: &Entry) -> Row {
         cost: operation.cost(verdict.mode),
         calls: live.metrics.calls(&operation.id),
         last_call: live.metrics.last_call(&operation.id),
+        falls_back: !entry.fallback.is_empty(),
+        written: written(config, config.operation_table(&operation.id)),
     }
 }
 

@@ -185,6 +185,29 @@ impl Config {
         changed.iter().map(|what| format!("{what}; restart needed")).collect()
     }
 
+    /// Where a key is set.
+    pub fn place(&self, section: &str, key: &str) -> Option<&Place> {
+        let found = self.effective.iter().find(|line| line.section == section && line.key == key);
+        found.map(|line| &line.place)
+    }
+
+    /// Where a table of the file is: the place of the first key that is set in it.
+    pub fn table(&self, section: &str) -> Option<&Place> {
+        let keys = self.effective.iter().filter(|line| line.section == section);
+        keys.map(|line| &line.place).find(|place| matches!(place, Place::File { .. }))
+    }
+
+    /// Where an operation's own table is, by its id there.
+    pub fn operation_table(&self, id: &str) -> Option<&Place> {
+        let id = section::quote(id);
+        let named = |line: &&Effective| line.key == "id" && line.value.as_ref() == Some(&id);
+        self.effective
+            .iter()
+            .filter(|line| line.section.starts_with("operation["))
+            .find(named)
+            .map(|line| &line.place)
+    }
+
     /// The effective configuration as TOML, each value with where it came from. Holds no secret.
     pub fn print(&self) -> String {
         print::print(&self.effective, &self.file)

@@ -12,6 +12,7 @@ pub mod proof;
 mod reduce;
 pub mod report;
 mod series;
+pub mod since;
 #[cfg(test)]
 mod tests;
 pub mod verdict;

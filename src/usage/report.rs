@@ -1,12 +1,12 @@
 //! What the ledger knows, made into one table of operations and their consumers with a verdict for each: the same
 //! numbers for the command, the page and the metrics.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::verdict::{Verdict, watched_since};
+use super::verdict::{NOT_WATCHED, NOT_YET, SAFE, Verdict, ago, watched_since};
 use super::{Settings, days};
 use crate::ledger::usage::{day_of, start_of};
 use crate::ledger::{Away, Period, Store, Tally, UsageFilter, Used};
@@ -31,6 +31,10 @@ pub struct Report {
     pub since: Timestamp,
     /// The days of the window that the verdicts go by.
     pub window_days: i64,
+    /// `safe`, `not_yet` or `not_watched`, of all operations in it together.
+    pub verdict: &'static str,
+    /// The same for people.
+    pub verdict_line: String,
     /// The operations, those first that are called most urgently.
     pub operations: Vec<Operation>,
 }
@@ -152,7 +156,10 @@ pub async fn make(
     };
     let used = ledger.usage(&filter).await?;
     let periods = ledger.usage_watched().await?;
-    Ok(of(&used, &periods, question, settings, now))
+    let (question, settings) = (question.clone(), settings.clone());
+    // Off this thread: there may be very many of them.
+    let made = tokio::task::spawn_blocking(move || of(&used, &periods, &question, &settings, now)).await;
+    made.map_err(|_| Away::Closed)
 }
 
 /// The report of what is known.
@@ -178,9 +185,42 @@ fn of(used: &[Used], periods: &[Period], question: &Question, settings: &Setting
         })
         .collect();
     operations
-        .sort_by_key(|operation| std::cmp::Reverse((operation.verdict == "not_yet", operation.last_call)));
+        .sort_by_key(|operation| std::cmp::Reverse((operation.verdict == NOT_YET, operation.last_call)));
     let window_days = days(settings.window);
-    Report { at: now, since, window_days, operations }
+    let (verdict, verdict_line) = of_all(&operations, window_days, now);
+    Report { at: now, since, window_days, verdict, verdict_line, operations }
+}
+
+/// One verdict for all: as good as that of the worst.
+fn of_all(operations: &[Operation], window_days: i64, now: Timestamp) -> (&'static str, String) {
+    let all = operations.len();
+    let of = |verdict: &str| operations.iter().filter(|operation| operation.verdict == verdict).count();
+    let (called, unknown) = (of(NOT_YET), of(NOT_WATCHED));
+    if called > 0 {
+        let counting = || operations.iter().flat_map(|operation| &operation.consumers).filter(|it| it.counts);
+        let consumers: BTreeSet<&str> = counting().map(|consumer| &*consumer.consumer).collect();
+        let last = counting().map(|consumer| consumer.last_seen).max().unwrap_or(now);
+        let line = format!(
+            "not yet: {called} of {} called, by {}, last call {} ago",
+            counted(all, "operation"),
+            counted(consumers.len(), "consumer"),
+            ago(now, last)
+        );
+        return (NOT_YET, line);
+    }
+    if unknown > 0 || all == 0 {
+        let line = format!(
+            "not known yet: no calls, but {unknown} of {} not watched for {window_days} d",
+            counted(all, "operation")
+        );
+        return (NOT_WATCHED, line);
+    }
+    (SAFE, "safe to retire".to_owned())
+}
+
+/// A number and what it is of.
+fn counted(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
 fn operation(

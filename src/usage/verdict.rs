@@ -7,6 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 use crate::ledger::Period;
 use crate::ledger::usage::GRACE;
 
+/// The word of [`Verdict::Safe`].
+pub const SAFE: &str = "safe";
+/// The word of [`Verdict::NotYet`].
+pub const NOT_YET: &str = "not_yet";
+/// The word of [`Verdict::NotWatched`].
+pub const NOT_WATCHED: &str = "not_watched";
+
 /// What an operator is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -53,9 +60,9 @@ impl Verdict {
     /// One word for programs: `safe`, `not_yet` or `not_watched`.
     pub fn name(self) -> &'static str {
         match self {
-            Verdict::Safe => "safe",
-            Verdict::NotYet { .. } => "not_yet",
-            Verdict::NotWatched { .. } => "not_watched",
+            Verdict::Safe => SAFE,
+            Verdict::NotYet { .. } => NOT_YET,
+            Verdict::NotWatched { .. } => NOT_WATCHED,
         }
     }
 

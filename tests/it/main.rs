@@ -25,6 +25,7 @@ mod listener_tls;
 mod local;
 mod logs;
 mod memory;
+mod page;
 mod peer;
 mod proxy;
 mod readme;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::escape::Html;
 use crate::usage::report::Report;
 
 const STYLE: &str = "\
@@ -17,16 +18,19 @@ pub(super) fn render(report: &Report) -> String {
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\
          <meta name=\"viewport\" content=\"width=device-width\"><title>Who still calls</title>\
          <style>{STYLE}</style></head><body>\n<h1>Who still calls</h1>\n\
-         <p>Calls since {:.0}, for {} days. Made {:.0}.</p>\n",
-        report.since, report.window_days, report.at
+         <p class=\"v\">{}</p>\n<p>Calls since {:.0}, for {} days. Made {:.0}.</p>\n",
+        Html(&report.verdict_line),
+        report.since,
+        report.window_days,
+        report.at
     );
     for operation in &report.operations {
         // Writing to a String cannot fail.
         let _ = write!(
             out,
             "<h2>{}</h2>\n<p class=\"v\">{}</p>\n",
-            escaped(&operation.id),
-            escaped(&operation.verdict_line)
+            Html(&operation.id),
+            Html(&operation.verdict_line)
         );
         if operation.consumers.is_empty() {
             continue;
@@ -43,36 +47,21 @@ pub(super) fn render(report: &Report) -> String {
                 out,
                 "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
                  <td class=\"n\">{}</td><td>{:.0}</td><td>{:.0}</td><td>{}</td><td>{}</td></tr>",
-                escaped(&consumer.consumer),
+                Html(&consumer.consumer),
                 consumer.standing(),
-                escaped(consumer.full_name.as_deref().unwrap_or_default()),
-                escaped(&consumer.emails.join(", ")),
+                Html(consumer.full_name.as_deref().unwrap_or_default()),
+                Html(&consumer.emails.join(", ")),
                 consumer.calls,
                 consumer.refused,
                 consumer.failed,
                 consumer.first_seen,
                 consumer.last_seen,
-                escaped(&consumer.software.join(", ")),
-                escaped(&consumer.networks.join(", ")),
+                Html(&consumer.software.join(", ")),
+                Html(&consumer.networks.join(", ")),
             );
         }
         out.push_str("</tbody></table>\n");
     }
     out.push_str("</body></html>\n");
-    out
-}
-
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            other => out.push(other),
-        }
-    }
     out
 }

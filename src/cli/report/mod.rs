@@ -6,20 +6,21 @@ mod html;
 mod names;
 
 use std::process::ExitCode;
+use std::str::FromStr as _;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
 
 use super::configuration::Source;
 use super::table::table;
 use super::{BAD, NO, block_on, print};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::escape::visible;
 use crate::ledger::{self, Create};
 use crate::usage::report::{self, Question, Report};
+use crate::usage::since::Since;
 use crate::usage::{Settings, verdict};
 
 /// Options of the command.
@@ -37,7 +38,7 @@ pub struct Arguments {
     source: Source,
     /// Calls of so many days (30d) or weeks (4w), or since a date (2027-01-31), all in UTC; the verdicts go by it
     /// [default: usage.window]
-    #[arg(long, value_name = "TIME", value_parser = since)]
+    #[arg(long, value_name = "TIME", value_parser = Since::from_str)]
     since: Option<Since>,
     /// Only this operation, by its id
     #[arg(long, value_name = "ID")]
@@ -68,13 +69,6 @@ enum Format {
     Html,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Since {
-    Days(u32),
-    Date(Date),
-}
-
-const DAY: u64 = 24 * 60 * 60;
 /// How long the ledger may take at least.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -85,9 +79,9 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Err(code) => return code,
     };
     let now = Clock::Real.now();
-    let settings = match window(arguments.since, &config.usage, now) {
+    let settings = match arguments.since.map_or(Ok(config.usage.window), |since| since.window(now)) {
         Ok(window) => Settings { window, ..config.usage.clone() },
-        Err(message) => return wrong(message),
+        Err(error) => return wrong(&format!("--since: {error}")),
     };
     if arguments.resolve_names && config.upstream.service_token.is_none() {
         return wrong(
@@ -135,30 +129,6 @@ async fn make(
     Ok(report)
 }
 
-/// The window that is wanted, in whole days.
-fn window(since: Option<Since>, settings: &Settings, now: Timestamp) -> Result<Duration, &'static str> {
-    let days = match since {
-        None => return Ok(settings.window),
-        Some(Since::Days(days)) => days.into(),
-        Some(Since::Date(date)) => {
-            let today = TimeZone::UTC.to_datetime(now).date();
-            let days = date.until(today).map_or(-1, |span| i64::from(span.get_days()));
-            u64::try_from(days).map_err(|_| "--since lies in the future")?
-        }
-    };
-    Ok(Duration::from_secs(days * DAY))
-}
-
-fn since(text: &str) -> Result<Since, String> {
-    let days = |digits: &str, each: u32| digits.parse::<u32>().ok().and_then(|count| count.checked_mul(each));
-    let read = match (text.strip_suffix('d'), text.strip_suffix('w')) {
-        (Some(digits), _) => days(digits, 1).filter(|days| *days <= 36_500).map(Since::Days),
-        (_, Some(digits)) => days(digits, 7).filter(|days| *days <= 36_500).map(Since::Days),
-        _ => text.parse().ok().map(Since::Date),
-    };
-    read.ok_or_else(|| "expected days such as 30d, weeks such as 4w, or a date such as 2027-01-31".to_owned())
-}
-
 fn wrong(message: &str) -> ExitCode {
     eprintln!("error: {message}");
     ExitCode::from(BAD)
@@ -193,7 +163,8 @@ fn text(report: &Report) -> String {
         })
         .collect();
     let header = ["OPERATION", "CALLS", "CALLERS", "LAST CALL", "WATCHED SINCE", "VERDICT"];
-    let mut out = format!("calls since {:.0}, for {} d\n\n", report.since, report.window_days);
+    let mut out =
+        format!("calls since {:.0}, for {} d\n{}\n\n", report.since, report.window_days, report.verdict_line);
     out += &table(header, &operations);
     let consumers: Vec<_> = report
         .operations
@@ -201,7 +172,7 @@ fn text(report: &Report) -> String {
         .flat_map(|operation| operation.consumers.iter().map(move |consumer| (operation, consumer)))
         .map(|(operation, consumer)| {
             [
-                printable(&consumer.consumer),
+                visible(&consumer.consumer),
                 consumer.standing().to_owned(),
                 operation.id.clone(),
                 consumer.calls.to_string(),
@@ -209,7 +180,7 @@ fn text(report: &Report) -> String {
                 format!("{} ago", verdict::ago(report.at, consumer.last_seen)),
                 some(&consumer.software),
                 some(&consumer.networks),
-                printable(&consumer.person()),
+                visible(&consumer.person()),
             ]
         })
         .collect();
@@ -236,34 +207,5 @@ fn some(texts: &[String]) -> String {
         [] => "-".to_owned(),
         [only] => only.clone(),
         [first, rest @ ..] => format!("{first} +{}", rest.len()),
-    }
-}
-
-/// What others have named must not move the cursor.
-fn printable(text: &str) -> String {
-    let moves = |character: char| {
-        character.is_control()
-            || matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.replace(moves, "\u{fffd}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_is_days_weeks_or_a_date() {
-        assert_eq!(since("30d"), Ok(Since::Days(30)));
-        assert_eq!(since("4w"), Ok(Since::Days(28)));
-        assert_eq!(since("2027-01-31"), Ok(Since::Date(Date::constant(2027, 1, 31))));
-        for bad in ["", "d", "30", "-1d", "99999999999w", "40000d", "yesterday"] {
-            assert!(since(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn names_cannot_move_the_cursor() {
-        assert_eq!(printable("a\x1b[2Jb\u{202e}c"), "a\u{fffd}[2Jb\u{fffd}c");
     }
 }

@@ -12,6 +12,7 @@ use crate::cli::configuration::Source;
 use crate::cli::table::table;
 use crate::cli::{NO, block_on, print};
 use crate::clock::Clock;
+use crate::escape::visible;
 use crate::ledger::{self, Away, Create, Filter, Issued, Page, State, Store, USAGE_LIMIT, Usage};
 
 /// What `tokens list` is given.
@@ -94,7 +95,7 @@ pub fn show(arguments: &Show) -> ExitCode {
         }
         let lines = object.as_object().into_iter().flatten().map(|(name, value)| match value {
             _ if name == "state" => format!("state: {}\n", standing(&token)),
-            Value::String(text) => format!("{name}: {}\n", printable(text)),
+            Value::String(text) => format!("{name}: {}\n", visible(text)),
             other => format!("{name}: {other}\n"),
         });
         Ok(print(&lines.collect::<String>()))
@@ -162,7 +163,7 @@ fn row(token: &Issued) -> [String; 8] {
         Usage::Unused => "-",
         Usage::Reserved { consumer, .. } | Usage::Used { consumer, .. } => consumer,
     };
-    let name = printable(&token.name);
+    let name = visible(&token.name);
     [
         token.id.clone(),
         standing(token),
@@ -170,7 +171,7 @@ fn row(token: &Issued) -> [String; 8] {
         token.target.clone(),
         token.issuer.clone(),
         token.created_at.to_string(),
-        printable(consumer),
+        visible(consumer),
         name,
     ]
 }
@@ -209,9 +210,4 @@ fn object(token: &Issued) -> Value {
         "used_at": used_at,
         "custom_metadata": token.custom_metadata,
     })
-}
-
-/// What others have named must not move the cursor.
-fn printable(text: &str) -> String {
-    text.replace(char::is_control, "\u{fffd}")
 }

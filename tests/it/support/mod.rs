@@ -2,6 +2,7 @@
 
 pub mod authority;
 pub mod backend;
+pub mod browser;
 pub mod collector;
 pub mod cutter;
 pub mod disk;
