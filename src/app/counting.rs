@@ -69,8 +69,11 @@ pub(super) async fn tell(live: Arc<Live>) {
                     live.metrics.standing(&operation, standing);
                 }
             }
-            // What was said before stays; that the ledger is away is told elsewhere.
-            Err(away) => tracing::debug!("how operations stand is not known: {away}"),
+            // That the ledger is away is told elsewhere.
+            Err(away) => {
+                live.metrics.standings_unknown();
+                tracing::debug!("how operations stand is not known: {away}");
+            }
         }
         tokio::time::sleep(TELLING.max(begin.elapsed() * SHARE)).await;
     }

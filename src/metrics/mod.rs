@@ -206,6 +206,14 @@ impl Metrics {
         }
     }
 
+    /// The ledger is away: nothing is safe to retire as long as nobody can tell. All else stays as it was last said.
+    pub fn standings_unknown(&self) {
+        for watch in self.operations.load().values() {
+            let standing = watch.calls.standing();
+            watch.calls.stands(Standing { is_safe: false, ..standing });
+        }
+    }
+
     /// A backend server sent the head of its answer, `seconds` after the request.
     pub fn upstream_request(&self, server: Server, seconds: f64) {
         if let Some(cells) = self.server_cells(server) {

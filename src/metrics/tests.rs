@@ -128,6 +128,10 @@ fn an_operation_stands_as_the_ledger_says_whatever_this_process_has_seen() {
         assert_has(&text, &line);
     }
     assert!(!text.contains("unheard_of"), "{text}");
+    metrics.standings_unknown();
+    let text = metrics.render();
+    assert_has(&text, &format!("duskgate_operation_safe_to_retire{{operation=\"{name}\"}} 0"));
+    assert_has(&text, &format!("duskgate_deprecated_consumers{{operation=\"{name}\",window=\"30d\"}} 3"));
 }
 
 #[test]

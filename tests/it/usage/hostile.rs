@@ -6,9 +6,9 @@ use base64::engine::general_purpose::STANDARD;
 use duskgate::sandbox::Sandbox;
 use duskgate::token::{Identifier, Persistence, Subject, Token, Type};
 
-use super::{before, call, calls, ledger_of, onezone, recorded, used};
+use super::{call, calls, ledger_of, onezone, recorded, used};
 use crate::support::http::{Connection, Request};
-use crate::support::program::Program;
+use crate::support::program::{Program, Setup};
 
 /// How many identities are made up, unless `HOSTILE_IDENTITIES` says otherwise.
 const IDENTITIES: u64 = 3000;
@@ -53,13 +53,25 @@ async fn ask(program: &Program, connection: &mut Connection, request: &Request) 
 }
 
 #[tokio::test]
-async fn who_invents_identities_fills_nothing() {
+async fn who_invents_identities_fills_nothing_where_calls_are_passed_on() {
+    who_invents_identities_fills_nothing("observe").await;
+}
+
+#[tokio::test]
+async fn who_invents_identities_fills_nothing_where_calls_are_rewritten() {
+    who_invents_identities_fills_nothing("rewrite").await;
+}
+
+async fn who_invents_identities_fills_nothing(mode: &str) {
     let identities = std::env::var("HOSTILE_IDENTITIES").map_or(IDENTITIES, |text| text.parse().unwrap());
     let is_real_turn = |number: u64| number % (identities / (REAL - 1)) == 1;
     let onezone = onezone().await;
     let limits =
         format!("[usage]\nclaimed_consumers = {TOLD_APART}\nconsumer_series = 20\n[log]\naccess = \"off\"");
-    let setup = before(&onezone).listener("trusted_proxies = [\"127.0.0.0/8\"]").section(&limits);
+    let setup = Setup::before(onezone.address)
+        .deprecation(&format!("mode = {mode:?}"))
+        .listener("trusted_proxies = [\"127.0.0.0/8\"]")
+        .section(&limits);
     let mut program = setup.start();
     let mut connection = Connection::to(program.address()).await;
     let real = call(&onezone, "anna");
