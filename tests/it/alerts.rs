@@ -38,6 +38,22 @@ fn the_runbook_has_a_chapter_for_every_alert_and_no_other() {
 }
 
 #[test]
+fn the_readme_lists_every_alert_under_its_severity() {
+    let readme = read("README.md");
+    let rows: Vec<_> = ["info", "warning", "critical"]
+        .iter()
+        .flat_map(|severity| {
+            let row = readme.lines().find(|line| line.starts_with(&format!("| `{severity}` |")));
+            let names = row.expect("it has a row").split('`').skip(3).step_by(2);
+            names.map(move |name| (name.to_owned(), (*severity).to_owned()))
+        })
+        .collect();
+    let alerts = rules();
+    let alerts = alerts.iter().map(|rule| (rule.get("alert").to_owned(), rule.get("severity").to_owned()));
+    assert_eq!(rows.into_iter().collect::<BTreeSet<_>>(), alerts.collect::<BTreeSet<_>>());
+}
+
+#[test]
 fn every_alert_reads_metrics_and_labels_that_exist() {
     let series = scrape::labels();
     for rule in rules() {
