@@ -166,14 +166,16 @@ pub(super) fn write(out: &mut String, consumers: &[Consumer], view: &View, now: 
 pub(super) fn cells(out: &mut String, consumer: &Consumer, now: Timestamp) {
     let standing = consumer.standing();
     let class = if consumer.counts { "tag bad" } else { "tag" };
+    let outcomes = [(consumer.success, "ok"), (consumer.refused, "refused"), (consumer.failed, "failed")];
+    let outcomes = outcomes.into_iter().filter(|(calls, _)| *calls > 0);
+    let outcomes: Vec<String> =
+        outcomes.map(|(calls, outcome)| format!("{} {outcome}", Number(calls))).collect();
     let _ = write!(
         out,
         "<td role=\"cell\" data-label=\"Standing\"><span class=\"{class}\">{standing}</span></td>\
-         <td role=\"cell\" data-label=\"Calls\" class=\"n wide\">{}<small>{} ok · {} refused · {} failed</small></td>",
+         <td role=\"cell\" data-label=\"Calls\" class=\"n wide\">{}<small>{}</small></td>",
         Number(consumer.calls),
-        Number(consumer.success),
-        Number(consumer.refused),
-        Number(consumer.failed),
+        outcomes.join(" · "),
     );
     let recent = consumer.recent_calls;
     for (label, calls) in [("1 day", recent.day), ("7 days", recent.week), ("30 days", recent.month)] {

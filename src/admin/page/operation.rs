@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::list::{self, View};
 use super::offers;
 use super::trend::Trend;
-use super::words::{Ago, Day, Id, Number, class, heading, sign, until};
+use super::words::{Ago, Day, Id, Number, class, counted, heading, sign, until};
 use super::{Sight, document, documentation, last_call};
 use crate::admin::Row;
 use crate::escape::Html;
@@ -80,9 +80,7 @@ fn facts(out: &mut String, sight: &Sight, row: &Row) {
     if let Some(link) = documentation(row) {
         fact(out, "Documentation", &link);
     }
-    let last =
-        row.last_call.map_or_else(String::new, |then| format!(", the last {}", Ago { now: sight.now, then }));
-    fact(out, "Since the start", &format!("{} calls of this process{last}", Number(row.calls)));
+    fact(out, "Since the start", &format!("{} of this process", counted(row.calls, "call")));
 }
 
 fn watched(out: &mut String, sight: &Sight, operation: &Operation) {

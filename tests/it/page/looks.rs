@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::scene::{OPERATION, RETIRED, Scene, scene};
+use super::scene::{HOSTILE, OPERATION, RETIRED, Scene, scene};
 use crate::support::browser::Browser;
 
 const CONSUMER: &str = "/consumers/user:9c80280edc478eda693e7c3688665a33chea11";
@@ -197,7 +197,7 @@ async fn the_script_copies_finds_and_refreshes() {
     assert_eq!(browser.evaluate("location.search").await, "?standing=claimed&find=bot-3%2F1");
     assert_eq!(
         browser.evaluate("document.querySelector('#who').textContent").await,
-        "Consumers 1 to 33 of 33 with “bot-3/1”"
+        "Consumers 1 to 100 of 329 with “bot-3/1”"
     );
 
     let pressed = "document.querySelector('.top button').getAttribute('aria-pressed')";
@@ -206,6 +206,25 @@ async fn the_script_copies_finds_and_refreshes() {
     assert_eq!(browser.evaluate(pressed).await, "true");
     open(&mut browser, &scene, "/").await;
     assert_eq!(browser.evaluate(pressed).await, "true", "it holds for all pages");
+}
+
+#[tokio::test]
+async fn hostile_names_are_links_that_lead_to_their_own_pages_and_run_nothing() {
+    let scene = scene("").await;
+    let mut browser = Browser::start().await;
+    open(&mut browser, &scene, &format!("/operations/{OPERATION}?find=basic:")).await;
+    let links = "[...document.querySelectorAll('tbody a[href^=\"/consumers/basic:\"]')].map(it => [it.href, it.textContent])";
+    let links = browser.evaluate(links).await;
+    let links = links.as_array().unwrap();
+    assert_eq!(links.len(), HOSTILE.len());
+    for link in links {
+        let (url, name) = (link[0].as_str().unwrap(), &link[1]);
+        browser.open(url).await;
+        assert_eq!(&browser.evaluate("document.querySelector('h1 bdi').textContent").await, name, "{url}");
+        assert_eq!(browser.complaints(), Vec::<String>::new(), "{url}");
+        assert_eq!(browser.requests(), [url]);
+        assert!(!browser.has_happened("Page.javascriptDialogOpening"), "{url}");
+    }
 }
 
 async fn open(browser: &mut Browser, scene: &Scene, path: &str) {

@@ -78,7 +78,7 @@ async fn thousands_of_consumers_are_shown_a_page_at_a_time() {
     ] {
         let page = ask(query).await;
         harmless(&page);
-        let shown = page.contains(&format!(" of {count}"));
+        let shown = page.replace(',', "").contains(&format!(" of {count}"));
         assert!(shown || (count == 0 && page.contains("None of them.")), "{query}");
     }
     let name = |page: &str| {

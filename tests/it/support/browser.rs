@@ -103,10 +103,15 @@ impl Browser {
 
     /// Waits until this has happened since the last page was opened.
     pub async fn happened(&mut self, event: &str) {
-        while !self.events.iter().any(|message| message["method"] == event) {
+        while !self.has_happened(event) {
             let message = self.receive().await;
             self.events.push(message);
         }
+    }
+
+    /// Whether this has happened since the last page was opened.
+    pub fn has_happened(&self, event: &str) -> bool {
+        self.events.iter().any(|message| message["method"] == event)
     }
 
     /// Forgets what has happened.
