@@ -185,6 +185,25 @@ fn metrics_see_a_call_as_soon_as_it_was_answered() {
 }
 
 #[test]
+fn no_call_waits_for_a_scrape_or_for_counts_on_their_way_to_the_ledger() {
+    let usage = Usage::new(settings(), at(0));
+    let (kept, series) = (lock(&usage.kept), lock(&usage.series));
+    // Else this would never return.
+    usage.called(&Call {
+        operation: "a",
+        consumer: &Consumer::Anonymous,
+        verified: false,
+        mode: Mode::Observe,
+        status: 401,
+        user_agent: None,
+        address: None,
+        at: at(0),
+    });
+    drop((kept, series));
+    assert_eq!(usage.counted(at(0)).consumers.len(), 1);
+}
+
+#[test]
 fn client_software_is_a_product_and_a_version() {
     for (given, kept) in [
         ("curl/8.5.0", "curl/8.5.0"),
