@@ -26,6 +26,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -141,6 +142,8 @@ pub enum Written {
 const CONNECTIONS: usize = 32;
 /// How long to wait for one of them to become idle, before looking again.
 const BUSY: Duration = Duration::from_millis(100);
+/// How long to wait for a connection when there is no handle for it, before looking again.
+const GLANCE: Duration = Duration::from_millis(20);
 /// How long a request's head may take, and how long a connection may idle.
 const HEAD: Duration = Duration::from_secs(30);
 /// How long a connection may live, so that no slow reader holds one for ever.
@@ -162,11 +165,16 @@ pub async fn serve(listener: TcpListener, panel: Arc<Panel>, until: impl Future<
 async fn accept(listener: &TcpListener, panel: Arc<Panel>, connections: &mut tokio::task::JoinSet<()>) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     let (spare, seats) = (Arc::new(Spare::default()), Arc::new(Seats::default()));
+    let mut is_spent = false;
     loop {
         while connections.try_join_next().is_some() {}
-        spare.fill();
+        // What was spent is for a connection, which fills it up again when it ends.
+        if !is_spent && connections.is_empty() {
+            spare.fill();
+        }
         match listener.accept().await {
             Ok((stream, _)) => {
+                is_spent = false;
                 let place = make_room(&room, &seats).await;
                 let (panel, spare, taken) = (Arc::clone(&panel), Arc::clone(&spare), seats.take());
                 connections.spawn(async move {
@@ -181,9 +189,14 @@ async fn accept(listener: &TcpListener, panel: Arc<Panel>, connections: &mut tok
                 });
             }
             // Whoever comes now comes to see what is wrong.
-            Err(error) if listen::is_out_of_handles(&error) && spare.spend() => {}
+            // Without a handle it fails whether or not anybody has come.
+            Err(error) if listen::is_out_of_handles(&error) && !has_come(listener) => {
+                tokio::time::sleep(GLANCE).await;
+            }
+            Err(error) if listen::is_out_of_handles(&error) && spare.spend() => is_spent = true,
             Err(error) if listen::is_out_of_handles(&error) && seats.clear_one() => {
                 // It has a handle to give back.
+                is_spent = true;
                 tokio::task::yield_now().await;
             }
             Err(error) => {
@@ -192,6 +205,13 @@ async fn accept(listener: &TcpListener, panel: Arc<Panel>, connections: &mut tok
             }
         }
     }
+}
+
+/// Whether a connection waits to be accepted.
+fn has_come(listener: &TcpListener) -> bool {
+    let mut looked_at = [PollFd::new(listener, PollFlags::IN)];
+    // Where that cannot be said, it is tried.
+    !matches!(poll(&mut looked_at, Some(&Timespec::default())), Ok(0))
 }
 
 /// Room for one connection more.

@@ -10,6 +10,9 @@ use crate::listen::Limits;
 const RESERVE: u64 = 192;
 /// A connection of a client needs its own handle, and one to the backend while a request is served.
 const EACH: u64 = 2;
+/// Of the handles, one in so many is never for connections: HTTP/2 serves many requests on one, each with a handle to the
+/// backend.
+const SHARED: u64 = 4;
 /// No default is larger: at 64 KiB of an unfinished head each, so many cost 1 GiB, and an idle one about 2.3 KiB.
 const DEFAULT: u64 = 16_384;
 /// However few handles there are, it is worth trying.
@@ -32,12 +35,14 @@ pub(super) fn raise() {
     }
 }
 
-/// The limits with the number of connections settled: what is configured, but never more than there are handles for.
+/// The limits with the number of connections settled: what is configured, but never more than there are handles for. The
+/// handles that are left are for the further requests of HTTP/2 connections.
 pub(super) fn settled(mut limits: Limits) -> Limits {
     let handles = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let most = handles.saturating_sub(RESERVE) / EACH;
+    let usable = handles.saturating_sub(RESERVE);
+    let most = (usable - usable / SHARED) / EACH;
     let most = usize::try_from(most.max(LEAST)).unwrap_or(usize::MAX);
-    limits.connections = Some(match limits.connections {
+    let connections = match limits.connections {
         Some(wanted) if wanted > most => {
             tracing::warn!(
                 "limits.connections is {wanted}, but {handles} file handles serve no more than {most}: that is the \
@@ -51,7 +56,10 @@ pub(super) fn settled(mut limits: Limits) -> Limits {
             tracing::info!("at most {connections} connections, for {handles} file handles");
             connections
         }
-    });
+    };
+    let left = usable.saturating_sub(EACH.saturating_mul(connections as u64));
+    limits.connections = Some(connections);
+    limits.http2_places = usize::try_from(left).unwrap_or(usize::MAX);
     limits
 }
 

@@ -134,6 +134,8 @@ pub(super) fn limits(root: &Table, findings: &Findings) -> Bounds {
                 resets: count("http2_resets", 200, 10..=1_000_000),
                 control: count("http2_control", 1_000, 100..=1_000_000),
             },
+            // Settled when the program starts, by what the process may have.
+            http2_places: usize::MAX,
         },
         admission: admission::Settings {
             concurrent_requests: section.count("concurrent_requests", 1024, 1..=MOST),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use super::notices::Notices;
 use super::peers::{Client, Peers};
@@ -30,6 +30,10 @@ pub struct Gate {
     waiting: AtomicUsize,
     freed: Notify,
     peers: Peers,
+    /// Places for the requests that connections of HTTP/2 serve beside their first.
+    pub(super) places: Semaphore,
+    /// How many of these there are, free or not.
+    granted: AtomicUsize,
     stop: watch::Sender<Stage>,
     pub(super) metrics: Arc<Metrics>,
 }
@@ -47,6 +51,8 @@ impl Gate {
     /// An open gate for so many listeners, all of them plain until other terms are set.
     pub fn new(limits: Limits, listeners: usize, metrics: Arc<Metrics>) -> Self {
         Gate {
+            places: Semaphore::new(places(&limits)),
+            granted: AtomicUsize::new(places(&limits)),
             limits: ArcSwap::from_pointee(limits),
             terms: (0..listeners).map(|_| ArcSwap::default()).collect(),
             notices: Notices::default(),
@@ -64,7 +70,17 @@ impl Gate {
 
     /// Sets other limits; each connection takes them up with its next request.
     pub fn set_limits(&self, limits: Limits) {
+        let wanted = places(&limits);
         self.limits.store(Arc::new(limits));
+        let granted = self.granted.load(Ordering::Relaxed);
+        if wanted > granted {
+            self.places.add_permits(wanted - granted);
+            self.granted.store(wanted, Ordering::Relaxed);
+        } else {
+            // Those in use stay until there is another reload.
+            let forgotten = self.places.forget_permits(granted - wanted);
+            self.granted.store(granted - forgotten, Ordering::Relaxed);
+        }
         self.freed.notify_waiters();
     }
 
@@ -235,6 +251,10 @@ impl Drop for Pass {
             self.gate.freed.notify_waiters();
         }
     }
+}
+
+fn places(limits: &Limits) -> usize {
+    limits.http2_places.min(Semaphore::MAX_PERMITS)
 }
 
 /// A thread that accepts connections, until it is dropped.

@@ -92,6 +92,8 @@ pub struct Limits {
     pub connections_per_peer: Option<usize>,
     /// What one connection of HTTP/2 may do.
     pub http2: Http2,
+    /// Requests served at once on connections of HTTP/2, beside one for each connection.
+    pub http2_places: usize,
 }
 
 /// What answers requests.

@@ -27,6 +27,7 @@ use bytes::Bytes;
 use h2::Reason;
 use h2::server::{Builder, SendResponse};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{Gate, Handler, Limits, Peer};
 use crate::http1::HeadLimits;
@@ -44,12 +45,15 @@ const WINDOW: u32 = 1024 * 1024;
 const SEND_BUFFER: usize = 16 * 1024;
 /// What the fields of a head count more for in HTTP/2 than in HTTP/1.1 (RFC 9113 section 6.5.2).
 const FIELD_OVERHEAD: usize = 32;
-/// Streams that the client's mistakes made h2 reset, in the life of a connection.
-const MISTAKES: usize = 100;
+/// What h2 may keep of small DATA frames that nobody has read yet, for each control frame that a client may send: about
+/// two of one byte.
+const SMALL_DATA: usize = 512;
 /// How long a connection that has to go may still begin a request: one may be on its way.
 const LAST_CALL: Duration = Duration::from_millis(500);
 /// How long a preface may still take when the gate has closed.
 const FIRST_CALL: Duration = Duration::from_secs(2);
+/// How long a request waits for a place beside the others of its connection.
+const PLACE: Duration = Duration::from_secs(10);
 /// How long a last GOAWAY may take.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -60,7 +64,8 @@ pub struct Bounds {
     pub streams: u32,
     /// Streams that it may reset, or make us reset; as many are granted again every ten seconds.
     pub resets: u32,
-    /// Frames that move nothing, beyond those that belong to requests and bodies; as many again every ten seconds.
+    /// Frames that move nothing, beyond those that belong to requests and bodies; as many again every ten seconds. And
+    /// half as many small DATA frames as may wait to be read.
     pub control: u32,
 }
 
@@ -75,6 +80,8 @@ struct Shared<H> {
     peer: Peer,
     /// Streams whose answer is not yet handed over to h2.
     active: AtomicUsize,
+    /// The place that the connection has of its own: one request can always be served.
+    place: Semaphore,
 }
 
 /// Serves a connection until it ends. `early` is what was read from it already; the `deadline` is set for the preface.
@@ -114,7 +121,8 @@ pub(super) async fn serve<S, H>(
     });
     match connection.await {
         Some(Ok(connection)) => {
-            let shared = Shared { handler, gate, peer, active: AtomicUsize::new(0) };
+            let (active, place) = (AtomicUsize::new(0), Semaphore::new(1));
+            let shared = Shared { handler, gate, peer, active, place };
             Connection::new(connection, sight, deadline, limits, Arc::new(shared)).run().await;
         }
         Some(Err(error)) if !error.is_io() => gate.metrics.malformed(peer.listener, "frame"),
@@ -130,7 +138,9 @@ fn builder(limits: &Limits, listed: usize) -> Builder {
         .max_concurrent_streams(limits.http2.streams)
         .max_header_list_size(u32::try_from(listed).unwrap_or(u32::MAX))
         .max_send_buffer_size(SEND_BUFFER)
-        .max_local_error_reset_streams(Some(MISTAKES))
+        // Those are counted with the client's own resets, by the guard.
+        .max_local_error_reset_streams(None)
+        .data_frame_budget(SMALL_DATA.saturating_mul(limits.http2.control as usize))
         .max_pending_accept_reset_streams(usize::try_from(limits.http2.resets).unwrap_or(usize::MAX));
     builder
 }
@@ -321,6 +331,24 @@ where
         } else {
             metrics.malformed(self.shared.peer.listener, word);
         }
+    }
+}
+
+impl<H> Shared<H> {
+    /// A place for one request, which may cost a handle to the backend: the connection's own, or one of those that all
+    /// share. It is kept until the answer is handed over.
+    async fn place(&self) -> Option<SemaphorePermit<'_>> {
+        if let Ok(place) = self.place.try_acquire().or_else(|_| self.gate.places.try_acquire()) {
+            return Some(place);
+        }
+        let waited = async {
+            tokio::select! {
+                place = self.place.acquire() => place,
+                place = self.gate.places.acquire() => place,
+            }
+        };
+        // Neither is ever closed.
+        tokio::time::timeout(PLACE, waited).await.ok()?.ok()
     }
 }
 

@@ -46,6 +46,18 @@ pub(super) async fn serve<H: Handler>(
         Ok(request) => request,
         Err(refused) => return refuse(&shared, respond, refused.into(), true),
     };
+    let _place = tokio::select! {
+        biased;
+        place = shared.place() => match place {
+            Some(place) => place,
+            None => {
+                shared.gate.metrics.limit_hit("file_handles");
+                // The client may send it again (RFC 9113 section 8.7).
+                return respond.send_reset(Reason::REFUSED_STREAM);
+            }
+        },
+        _ = std::future::poll_fn(|cx| respond.poll_reset(cx)) => return,
+    };
     let mut peer = shared.peer.of_request(request.headers());
     peer.interim = Interim::kept();
     let Some(response) = handle(&*shared.handler, request, &peer, &mut respond).await else { return };

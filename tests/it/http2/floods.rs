@@ -72,6 +72,44 @@ async fn making_us_reset_streams_is_ended_too() {
     let code = flood(&gate, &[], broken).await;
     assert!(code.is_none_or(|code| code == CALM), "{code:?}");
     assert!(gate.backend.connections() < 1000);
+    gate.counts("http2_resets", 1.0, "it").await;
+}
+
+#[tokio::test]
+async fn who_may_reset_more_may_make_us_reset_more() {
+    let gate = Gate::with(|setup| setup.section("[limits]\nhttp2_resets = 100000"));
+    let mut client = Client::to(gate.program.address()).await;
+    for round in 0..300 {
+        let stream = round * 2 + 1;
+        client
+            .write(
+                &[head(stream, "POST"), frame(WINDOW_UPDATE, 0, stream, &[0x7f, 0xff, 0xff, 0xff])].concat(),
+            )
+            .await;
+        client.until(RST_STREAM, stream).await;
+    }
+    client.write(&request(601, "GET")).await;
+    assert_eq!(client.verdict(601).await, Status(200));
+    assert_eq!(gate.counted("http2_resets").await, 0.0);
+}
+
+#[tokio::test]
+async fn small_pieces_of_bodies_that_nobody_reads_are_bounded_by_http2_control() {
+    // As many as fit into a stream's window many times over; the backend reads nothing but heads.
+    let pieces = [head(1, "POST"), data(1, b"a").repeat(10_000)].concat();
+    for (control, is_ended) in [(100, true), (100_000, false)] {
+        let gate = Gate::with(|setup| setup.section(&format!("[limits]\nhttp2_control = {control}")));
+        let mut client = Client::to(gate.program.address()).await;
+        client.write(&pieces).await;
+        if is_ended {
+            assert!(client.end().await.is_none_or(|code| code == CALM));
+            gate.counts("http2_control", 1.0, "it").await;
+        } else {
+            client.write(&super::wire::last(1, b"a")).await;
+            assert_eq!(client.verdict(1).await, Status(200));
+            assert_eq!(gate.counted("http2_control").await, 0.0);
+        }
+    }
 }
 
 #[tokio::test]

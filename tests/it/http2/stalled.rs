@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::wire::{Client, DATA, WINDOW_UPDATE, frame, request, setting};
+use super::wire::{Client, DATA, Verdict, WINDOW_UPDATE, frame, request, setting};
 use crate::support::authority::Authority;
 use crate::support::backend::Backend;
+use crate::support::http::{Connection, Request};
 use crate::support::program::{Program, Setup};
 
 const READERS: usize = 50;
@@ -29,6 +30,35 @@ async fn fifty_readers_that_stall_over_tls_cost_under_8_mib() {
         .start();
     let connect = async || Client::secure(b"", program.address(), NAME, authority.client()).await;
     cost_under_8_mib(&program, connect).await;
+}
+
+#[tokio::test]
+async fn stalled_streams_leave_handles_for_everybody_else() {
+    const STREAMS: u32 = 60;
+    let backend = large();
+    let program = Setup::before(backend.address).one_thread().handles(300, 300).start();
+    let mut clients = Vec::new();
+    for _ in 0..6 {
+        let mut client = Client::to(program.address()).await;
+        let requests: Vec<u8> = (0..STREAMS).flat_map(|stream| request(stream * 2 + 1, "GET")).collect();
+        client.write(&[setting(4, 0), requests].concat()).await;
+        clients.push(client);
+    }
+    // The first of each is served, whatever the others hold.
+    for client in &mut clients {
+        assert_eq!(client.verdict(1).await, Verdict::Status(200));
+    }
+    for _ in 0..3 {
+        let mut connection = Connection::to(program.address()).await;
+        connection.write(&Request::new("GET", "/").to_bytes()).await;
+        assert_eq!(connection.read_head().await.status, 200);
+        assert_eq!(program.admin("/metrics").await.status, 200);
+    }
+    let handles = program.open_handles();
+    assert!(handles < 200, "{handles} of 300 handles");
+    // What cannot be served is given back, for the client to send again.
+    assert_eq!(clients[0].verdict(STREAMS * 2 - 1).await, Verdict::Reset(7), "REFUSED_STREAM");
+    assert!(program.metric("duskgate_limit_hits_total", &[("limit", "file_handles")]).await > 0.0);
 }
 
 /// A backend that answers with 20 MB, which is a gigabyte for all readers.

@@ -41,7 +41,7 @@ async fn a_long_mixed_load_loses_no_request_and_leaks_nothing() {
     // Idle connections to the backend are let go soon, so that what is still open at the end is a leak.
     let setup = Setup::before(backend.address)
         .deprecation("mode = \"rewrite\"")
-        .section("[log]\naccess = \"off\"\n[limits]\ndrain = \"10s\"");
+        .section("[log]\naccess = \"off\"\n[limits]\ndrain = \"10s\"\nrequest_head = \"10s\"");
     let even = setup.clone().upstream("idle_timeout = \"2s\"");
     let odd = setup.upstream("idle_timeout = \"2s\"\nname_cache = \"30s\"");
     let mut program = even.start();
