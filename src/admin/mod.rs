@@ -158,6 +158,7 @@ pub async fn serve(listener: TcpListener, panel: Arc<Panel>, until: impl Future<
         () = until => {}
         () = accept(&listener, panel, &mut connections) => {}
     }
+    listen::want_handles(false);
     drop(listener);
     while connections.join_next().await.is_some() {}
 }
@@ -172,7 +173,12 @@ async fn accept(listener: &TcpListener, panel: Arc<Panel>, connections: &mut tok
         if !is_spent && connections.is_empty() {
             spare.fill();
         }
-        match listener.accept().await {
+        let accepted = listener.accept().await;
+        let is_short = accepted.as_ref().is_err_and(listen::is_out_of_handles);
+        // Without a handle it fails whether or not anybody has come.
+        let is_wanted = is_short && has_come(listener);
+        listen::want_handles(is_wanted);
+        match accepted {
             Ok((stream, _)) => {
                 is_spent = false;
                 let place = make_room(&room, &seats).await;
@@ -189,16 +195,13 @@ async fn accept(listener: &TcpListener, panel: Arc<Panel>, connections: &mut tok
                 });
             }
             // Whoever comes now comes to see what is wrong.
-            // Without a handle it fails whether or not anybody has come.
-            Err(error) if listen::is_out_of_handles(&error) && !has_come(listener) => {
-                tokio::time::sleep(GLANCE).await;
-            }
-            Err(error) if listen::is_out_of_handles(&error) && spare.spend() => is_spent = true,
-            Err(error) if listen::is_out_of_handles(&error) && seats.clear_one() => {
+            Err(_) if is_wanted && spare.spend() => is_spent = true,
+            Err(_) if is_wanted && seats.clear_one() => {
                 // It has a handle to give back.
                 is_spent = true;
                 tokio::task::yield_now().await;
             }
+            Err(_) if is_short => tokio::time::sleep(GLANCE).await,
             Err(error) => {
                 tracing::warn!(%error, "the admin listener could not accept a connection");
                 tokio::time::sleep(Duration::from_millis(100)).await;

@@ -81,11 +81,9 @@ fn find_head(buffer: &[u8], scanned: &mut usize, limits: &HeadLimits) -> Result<
     {
         return Err(Refused::StartLine);
     }
-    if *scanned <= limits.line && buffer.len() > limits.line {
-        let line_end = memchr::memchr(b'\n', &buffer[..=limits.line]);
-        if line_end.is_none() {
-            return Err(Refused::LineTooLong);
-        }
+    let line = limits.line + b"\r\n".len();
+    if *scanned < line && buffer.len() >= line && memchr::memchr(b'\n', &buffer[..line]).is_none() {
+        return Err(Refused::LineTooLong);
     }
     match find_end(buffer, *scanned)? {
         Some(end) if end > limits.bytes => Err(Refused::HeadTooLarge),

@@ -101,6 +101,32 @@ fn every_ambiguous_or_malformed_head_is_refused_with_its_reason() {
 }
 
 #[test]
+fn a_line_may_be_as_long_as_its_limit_without_its_end_also_byte_by_byte_and_as_that_of_http2() {
+    for (length, is_taken) in [(LIMITS.line, true), (LIMITS.line + 1, false)] {
+        let path = format!("/{}", "a".repeat(length - "GET / HTTP/1.1".len()));
+        let line = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(read(&line).is_ok_and(|head| head.is_some()), is_taken, "{length}");
+        let (mut buffer, mut scanned, mut taken) = (BytesMut::new(), 0, Ok(None));
+        for byte in line.bytes() {
+            buffer.extend_from_slice(&[byte]);
+            taken = head::take_request(&mut buffer, &mut scanned, &LIMITS);
+            if taken.is_err() {
+                break;
+            }
+        }
+        assert_eq!(taken.is_ok_and(|head| head.is_some()), is_taken, "{length}, byte by byte");
+        let path = http::uri::PathAndQuery::try_from(path).unwrap();
+        let fields = Fields {
+            method: http::Method::GET,
+            scheme: Some("http"),
+            authority: Some("a"),
+            path: Some(&path),
+        };
+        assert_eq!(translate(&fields, http::HeaderMap::new(), &LIMITS).is_ok(), is_taken, "{length}, HTTP/2");
+    }
+}
+
+#[test]
 fn every_limit_of_the_head_holds() {
     let line = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(8200));
     assert_eq!(refusal(&line), Refused::LineTooLong);

@@ -204,6 +204,10 @@ mod tests {
             if let Framing::Length(length) = head.framing {
                 expected.insert(CONTENT_LENGTH, HeaderValue::from(length));
             }
+            // Space around a value is no part of it (RFC 9110 section 5.5): two empty cookies are joined to `; `.
+            if let Some(cookie) = expected.get_mut(COOKIE) {
+                *cookie = HeaderValue::from_bytes(cookie.as_bytes().trim_ascii()).unwrap();
+            }
             prop_assert_eq!(read.headers, expected);
         }
     }

@@ -10,6 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::connection::Connection;
 use super::gate::Pass;
+use super::handles::{handles_are_free, is_out_of_handles};
 use super::stream::Stream;
 use super::{Gate, Handler, Peer, arrival};
 use crate::timer;
@@ -54,6 +55,7 @@ pub async fn serve<H: Handler>(
     let mut waiting = None;
     let accept_until_closed = async {
         loop {
+            handles_are_free().await;
             match socket.accept().await {
                 Ok(accepted) => match gate.enter(listener) {
                     Some(pass) => serve(accepted, pass),
@@ -124,13 +126,6 @@ fn out_of_something(error: &io::Error, listener: usize, gate: &Gate) {
             "cannot accept connections on listener[{listener}], pausing and trying again: {error}"
         );
     }
-}
-
-/// Whether the process or the system has no file handle left.
-pub fn is_out_of_handles(error: &io::Error) -> bool {
-    error.raw_os_error().is_some_and(|code| {
-        [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE].iter().any(|errno| errno.raw_os_error() == code)
-    })
 }
 
 /// Errors of `accept(2)` that belong to the connection, not to us.

@@ -12,6 +12,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
 use super::resolve::Address;
+use crate::listen;
 
 /// How long one address is waited for before the next is tried beside it (RFC 8305, section 8).
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -47,6 +48,7 @@ async fn first_of<T>(ended: impl Future<Output = Option<T>>) -> Option<T> {
 }
 
 async fn one(address: Arc<Address>, from: Option<IpAddr>) -> io::Result<TcpStream> {
+    listen::handles_are_free().await;
     let outcome = match from {
         None => TcpStream::connect(address.at).await,
         Some(client) => connect_from(client, address.at).await,

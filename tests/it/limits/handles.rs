@@ -27,17 +27,23 @@ fn a_limit_that_there_are_no_handles_for_is_lowered_with_a_warning() {
     program.logged(&["WARN", "limits.connections is 100000", "no more than 312", "LimitNOFILE="]);
 }
 
+/// How many a program has that serves nobody, its ledger and what it keeps back included.
+async fn handles_when_idle(setup: &Setup) -> usize {
+    let program = setup.start();
+    assert_eq!(program.ask(&Request::new("GET", "/")).await.status, 200);
+    let begin = Instant::now();
+    while program.admin("/readyz").await.status != 200 {
+        assert!(begin.elapsed() < PATIENCE, "it does not become ready");
+    }
+    program.open_handles()
+}
+
 #[tokio::test]
 async fn without_handles_accepting_pauses_and_recovers_and_the_admin_listener_answers() {
     let backend = Backend::answering(OK);
     let get = Request::new("GET", "/");
     let setup = Setup::before(backend.address).one_thread();
-    let idle = {
-        let program = setup.start();
-        assert_eq!(program.ask(&get).await.status, 200);
-        assert_eq!(program.admin("/metrics").await.status, 200);
-        program.open_handles()
-    };
+    let idle = handles_when_idle(&setup).await;
     // Enough for a few clients only, far from what a proxy should have.
     let program = setup.handles(idle + 4, idle + 4).start();
     let mut connections = Vec::new();
@@ -64,7 +70,7 @@ async fn the_admin_listener_answers_however_few_handles_clients_leave() {
     let backend = Backend::answering(OK);
     let get = Request::new("GET", "/");
     let setup = Setup::before(backend.address).one_thread();
-    let idle = setup.start().open_handles();
+    let idle = handles_when_idle(&setup).await;
     for more in 2..14 {
         let program = setup.clone().handles(idle + more, idle + more).start();
         let mut clients = Vec::new();
@@ -88,12 +94,7 @@ async fn idle_connections_of_the_admin_listener_starve_neither_it_nor_the_others
     let backend = Backend::answering(OK);
     let get = Request::new("GET", "/");
     let setup = Setup::before(backend.address).one_thread();
-    let idle = {
-        let program = setup.start();
-        assert_eq!(program.ask(&get).await.status, 200);
-        assert_eq!(program.admin("/metrics").await.status, 200);
-        program.open_handles()
-    };
+    let idle = handles_when_idle(&setup).await;
     let program = setup.handles(idle + 60, idle + 60).start();
     let mut connections = Vec::new();
     for index in 0..80 {
