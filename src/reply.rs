@@ -144,7 +144,12 @@ pub fn is_unheard(response: &Response<Body>) -> bool {
 #[derive(Clone, Copy)]
 struct Unheard;
 
-/// Whether an answer was made here, from whatever it was made.
+/// Says that this answer of ours stands for one that the backend gave to the same credentials.
+pub fn stands_for_backend(response: &mut Response<Body>) {
+    response.extensions_mut().remove::<Ours>();
+}
+
+/// Whether an answer was made here, without one of the backend that it stands for.
 pub fn is_ours(response: &Response<Body>) -> bool {
     response.extensions().get::<Ours>().is_some()
 }

@@ -8,6 +8,7 @@ use http::{Response, StatusCode};
 use serde_json::Value;
 
 use crate::body::Body;
+use crate::reply;
 use crate::upstream::Answer;
 
 /// The error in an answer in Onezone's envelope; null where it is none.
@@ -82,5 +83,6 @@ pub(in crate::serve) fn instead(backend: HeaderMap, mut reply: Response<Body>) -
     for (name, value) in own.iter().filter(|(name, _)| *name != ACCESS_CONTROL_ALLOW_ORIGIN) {
         headers.insert(name, value.clone());
     }
+    reply::stands_for_backend(&mut reply);
     reply
 }

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{PATIENCE, before, call, calls, ledger_of, onezone, recorded, used};
 use crate::support::http::{Connection, Request};
+use crate::support::program::Setup;
 
 #[tokio::test]
 async fn a_call_is_remembered_with_who_what_and_where_from() {
@@ -31,6 +32,29 @@ async fn a_call_is_remembered_with_who_what_and_where_from() {
     let text = std::fs::read(program.directory().join("duskgate.db-wal")).unwrap_or_default();
     let token = onezone.fixture.user("anna").token.as_bytes();
     assert!(!text.windows(40).any(|window| token.starts_with(window)), "the token is in the ledger");
+}
+
+#[tokio::test]
+async fn whom_the_backend_refuses_after_looking_at_credentials_is_verified_in_each_mode() {
+    for mode in ["observe", "rewrite"] {
+        let onezone = onezone().await;
+        let program = Setup::before(onezone.address).deprecation(&format!("mode = \"{mode}\"")).start();
+        // ben may not invite to that group, and of the other one nobody has heard.
+        assert_eq!(program.ask(&call(&onezone, "ben")).await.status, 403, "{mode}");
+        let anna = onezone.fixture.user("anna");
+        let nowhere = Request::new("POST", "/api/v3/onezone/groups/nothing/users/token");
+        assert_eq!(program.ask(&nowhere.clone().token(&anna.token)).await.status, 404, "{mode}");
+        assert_eq!(program.ask(&nowhere.token("forged")).await.status, 401, "{mode}");
+        let ledger = ledger_of(&program);
+        recorded(&*ledger, 3).await;
+        let mut seen: Vec<_> =
+            used(&*ledger).await.into_iter().map(|used| (used.verified, used.consumer)).collect();
+        seen.sort();
+        let user = |name: &str| format!("user:{}", onezone.fixture.user(name).id);
+        let mut expected = vec![(false, "unknown".to_owned()), (true, user("anna")), (true, user("ben"))];
+        expected.sort();
+        assert_eq!(seen, expected, "{mode}");
+    }
 }
 
 #[tokio::test]
