@@ -1,6 +1,8 @@
 //! One request from start to finish. Most are not deprecated and are passed on; a deprecated one is decided upon, served,
 //! dressed and counted, whatever becomes of it.
 
+mod count;
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,19 +10,18 @@ use http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, CONTENT_TYPE, EXPECT, HOST, MAX_FORWARDS, SERVER, USER_AGENT, VIA,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
-use jiff::Timestamp;
 
-use crate::admission::{Admission, Overloaded};
+use crate::admission::{Admission, Overloaded, Place};
 use crate::body::Body;
-use crate::caller::{Caller, confinement};
+use crate::caller::confinement;
 use crate::clock::Clock;
 use crate::ledger::Store;
 use crate::listen::Peer;
-use crate::log::{AccessLog, DeprecatedCall, OtherRequest};
-use crate::metrics::{Metrics, Route};
-use crate::operation::{Mode, Phase};
+use crate::log::AccessLog;
+use crate::metrics::Metrics;
+use crate::operation::Mode;
 use crate::policy::{self, Book};
-use crate::reply;
+use crate::reply::{self, CLIENT_GONE};
 use crate::route::{Call, Found};
 use crate::serve;
 use crate::serve::local::{self, Local, Task};
@@ -28,6 +29,7 @@ use crate::serve::rewrite::TokenApi;
 use crate::trace::{self, Tracer};
 use crate::upstream::{Failure, Upstream, hygiene, on_behalf};
 use crate::usage::{self, Usage};
+use count::{Calling, unless_answered};
 
 /// Everything that a request needs, built from one checked configuration and never changed.
 pub struct Pipeline {
@@ -53,22 +55,6 @@ struct Lasting {
     log: AccessLog,
     clock: Clock,
     usage: Option<Arc<Usage>>,
-}
-
-/// What a call is counted by beside its answer.
-struct Calling {
-    caller: Caller,
-    user_agent: Option<HeaderValue>,
-    phase: Phase,
-    now: Timestamp,
-    begin: Instant,
-}
-
-impl Calling {
-    fn of(headers: &HeaderMap, phase: Phase, now: Timestamp, begin: Instant) -> Self {
-        let user_agent = headers.get(USER_AGENT).cloned();
-        Calling { caller: Caller::of(headers), user_agent, phase, now, begin }
-    }
 }
 
 impl Pipeline {
@@ -191,7 +177,7 @@ impl Pipeline {
         let begin = Instant::now();
         let place = match self.admission.try_enter() {
             Some(place) => place,
-            None => match Box::pin(self.admission.wait()).await {
+            None => match Box::pin(self.wait_for_place(&request, peer, begin)).await {
                 Ok(place) => place,
                 Err(overloaded) => return self.turn_away(&request, peer, begin, overloaded),
             },
@@ -210,10 +196,24 @@ impl Pipeline {
         }
     }
 
+    async fn wait_for_place(
+        &self,
+        request: &Request<Body>,
+        peer: &Peer,
+        begin: Instant,
+    ) -> Result<Place, Overloaded> {
+        let gone = unless_answered(|| self.count_unserved(request, peer, begin, CLIENT_GONE));
+        let place = self.admission.wait().await;
+        gone.answered();
+        place
+    }
+
     async fn pass_on(&self, request: Request<Body>, peer: &Peer, begin: Instant) -> Response<Body> {
         let method = request.method().clone();
         let path = self.log.wants_all().then(|| request.uri().path().to_owned());
+        let gone = unless_answered(|| self.count_other(&method, path.as_deref(), CLIENT_GONE, peer, begin));
         let response = self.forward(request, peer).await;
+        gone.answered();
         self.answered_other(&method, path.as_deref(), &response, peer, begin);
         response
     }
@@ -234,11 +234,13 @@ impl Pipeline {
     ) -> Response<Body> {
         let method = request.method().clone();
         let path = self.log.wants_all().then(|| request.uri().path().to_owned());
+        let gone = unless_answered(|| self.count_other(&method, path.as_deref(), CLIENT_GONE, peer, begin));
         let response = match self.prepare(&mut request, peer).or_else(|| self.refuse_confined(&request, peer))
         {
             Some(reply) => reply,
             None => local.watch(task, request, peer, async |request| self.send(request, peer).await).await,
         };
+        gone.answered();
         self.answered_other(&method, path.as_deref(), &response, peer, begin);
         response
     }
@@ -257,6 +259,9 @@ impl Pipeline {
         let verdict = policy::decide(entry, now);
         let calling = Calling::of(request.headers(), verdict.phase, now, begin);
         let wants_problem = reply::wants_problem(request.headers());
+        let gone = unless_answered(|| {
+            self.count_call(entry, &calling, verdict.mode, CLIENT_GONE, false, peer);
+        });
         let refused = prepared.or_else(|| match verdict.mode {
             // Nobody's credentials are looked at.
             Mode::Gone => None,
@@ -273,64 +278,16 @@ impl Pipeline {
                 modes.serve(entry, verdict.mode, call, &calling.caller, now, request, forward).await
             }
         };
-        if reply::is_unheard(&served.response) {
-            return served.response;
-        }
+        let is_heard = !reply::is_unheard(&served.response);
         if let Some(failure) = served.response.extensions_mut().remove::<reply::Failure>() {
             served.response = reply::failure_with(&failure, policy::directions(entry, call), wants_problem);
         }
-        let verified = self.usage.is_some() && usage::proof::proves(&mut served.response).await;
-        self.answered_call(served, entry, call, &calling, verified, peer)
-    }
-
-    /// Dresses and counts the answer to a call of a deprecated operation.
-    fn answered_call(
-        &self,
-        mut served: serve::Served,
-        entry: &policy::Entry,
-        call: &Call,
-        calling: &Calling,
-        verified: bool,
-        peer: &Peer,
-    ) -> Response<Body> {
-        let Calling { caller, user_agent, phase, now, begin } = calling;
-        let (phase, now) = (*phase, *now);
+        let verified = is_heard && self.usage.is_some() && usage::proof::proves(&mut served.response).await;
+        gone.answered();
         policy::headers::dress(served.response.headers_mut(), entry, call);
-
-        let (operation, code, duration) =
-            (&entry.operation, served.response.status().as_u16(), begin.elapsed());
-        let seconds = duration.as_secs_f64();
-        trace::note(|facts| {
-            facts.route = Some(entry.operation.template.clone());
-            facts.operation = Some(entry.operation.id.clone());
-            (facts.mode, facts.phase) = (Some(served.mode.name()), Some(phase.name()));
-        });
-        self.metrics.request(Route::Deprecated, &operation.method, code, seconds);
-        self.metrics.deprecated(&operation.id, served.mode, phase, code, seconds, now);
-        if let Some(usage) = &self.usage {
-            usage.called(&usage::Call {
-                operation: &operation.id,
-                consumer: &caller.consumer,
-                verified,
-                mode: served.mode,
-                status: code,
-                user_agent: user_agent.as_ref().map(HeaderValue::as_bytes),
-                address: peer.client(),
-                at: now,
-            });
+        if let Some(code) = reply::counted_as(&served.response) {
+            self.count_call(entry, &calling, served.mode, code, verified, peer);
         }
-        self.log.deprecated(&DeprecatedCall {
-            at: now,
-            operation: &operation.id,
-            mode: served.mode,
-            phase,
-            consumer: &caller.consumer,
-            method: &operation.method,
-            template: &operation.template,
-            status: code,
-            duration,
-            peer: peer.address,
-        });
         served.response
     }
 
@@ -344,24 +301,17 @@ impl Pipeline {
     ) -> Response<Body> {
         let failure = reply::Failure::Overloaded { retry_after: overloaded.retry_after };
         let wants_problem = reply::wants_problem(request.headers());
-        let path = request.uri().path();
-        let template = match self.book.table.find(request.method(), path) {
+        let response = match self.book.table.find(request.method(), request.uri().path()) {
             Found::Call(call) => {
-                let (entry, now) = (&self.book.entries[call.operation], self.clock.now());
-                let verdict = policy::decide(entry, now);
+                let entry = &self.book.entries[call.operation];
                 let directions = policy::directions(entry, &call);
-                let response = reply::failure_with(&failure, directions, wants_problem);
-                let served = serve::Served { response, mode: verdict.mode };
-                let calling = Calling::of(request.headers(), verdict.phase, now, begin);
-                return self.answered_call(served, entry, &call, &calling, false, peer);
+                let mut response = reply::failure_with(&failure, directions, wants_problem);
+                policy::headers::dress(response.headers_mut(), entry, &call);
+                response
             }
-            Found::OtherMethod { operations } => {
-                operations.first().map(|&first| self.book.entries[first].operation.template.as_str())
-            }
-            Found::Other => Some(path),
+            Found::OtherMethod { .. } | Found::Other => reply::failure(&failure, wants_problem),
         };
-        let response = reply::failure(&failure, wants_problem);
-        self.answered_other(request.method(), template, &response, peer, begin);
+        self.count_unserved(request, peer, begin, response.status().as_u16());
         response
     }
 
@@ -379,7 +329,10 @@ impl Pipeline {
         let is_kept = entries().any(|entry| policy::decide(entry, now).mode.keeps_route());
         let is_preflight = request.method() == Method::OPTIONS
             && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+        let template = entries().next().map(|entry| entry.operation.template.as_str());
+        trace::note(|facts| facts.route = template.map(str::to_owned));
         let method = request.method().clone();
+        let gone = unless_answered(|| self.count_other(&method, template, CLIENT_GONE, peer, begin));
         let mut response = match method {
             _ if !is_kept || is_preflight => self.forward(request, peer).await,
             Method::GET | Method::POST | Method::PUT | Method::PATCH | Method::DELETE => {
@@ -394,29 +347,9 @@ impl Pipeline {
             // As the Onezone that is spoken for (contract, section 1).
             response.headers_mut().insert(SERVER, HeaderValue::from_static("Cowboy"));
         }
-        let template = entries().next().map(|entry| entry.operation.template.as_str());
-        trace::note(|facts| facts.route = template.map(str::to_owned));
+        gone.answered();
         self.answered_other(&method, template, &response, peer, begin);
         response
-    }
-
-    fn answered_other(
-        &self,
-        method: &Method,
-        path: Option<&str>,
-        response: &Response<Body>,
-        peer: &Peer,
-        begin: Instant,
-    ) {
-        if reply::is_unheard(response) {
-            return;
-        }
-        let (duration, status) = (begin.elapsed(), response.status().as_u16());
-        self.metrics.request(Route::Other, method, status, duration.as_secs_f64());
-        if let Some(path) = path.filter(|_| self.log.wants_all()) {
-            let peer = peer.address;
-            self.log.other(&OtherRequest { at: self.clock.now(), method, path, status, duration, peer });
-        }
     }
 
     /// Passes a request on as it is.
@@ -463,8 +396,7 @@ impl Pipeline {
         let wants_problem = reply::wants_problem(request.headers());
         match self.upstream.send(request, &peer.interim).await {
             Ok(response) => response,
-            // The connection to the client knows what was wrong, and answers or not.
-            Err(Failure::Client(_)) => reply::unheard(),
+            Err(Failure::Client(broken)) => reply::unheard(&broken),
             Err(failure) => reply::failure(&reply::Failure::from(&failure), wants_problem),
         }
     }

@@ -13,7 +13,7 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::body::Body;
+use crate::body::{Body, Broken};
 
 /// Why a call got no answer of the backend's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,12 +128,28 @@ pub fn failure_with(failure: &Failure, mut details: Value, wants_problem: bool) 
     response
 }
 
-/// The answer to a request whose body broke off or was malformed: 400, to a client that may be gone. No request was
-/// heard to its end, so it is neither dressed nor counted ([`is_unheard`]).
-pub fn unheard() -> Response<Body> {
+/// The code under which a request is counted whose client has gone away before its answer. It is never sent; nginx
+/// has the same for it.
+pub const CLIENT_GONE: u16 = 499;
+
+/// The answer to a request whose body broke. It was not heard to its end, so nothing of this is sent: the connection to
+/// the client knows what was wrong, and answers or not.
+pub fn unheard(broken: &Broken) -> Response<Body> {
     let mut response = empty(StatusCode::BAD_REQUEST);
-    response.extensions_mut().insert(Unheard);
+    response.extensions_mut().insert(Unheard(match broken {
+        Broken::Closed(_) => Some(CLIENT_GONE),
+        Broken::Stalled => Some(StatusCode::REQUEST_TIMEOUT.as_u16()),
+        Broken::Malformed(_) | Broken::TooLarge(_) => None,
+    }));
     response
+}
+
+/// The code under which a request with this answer is counted; none where it was malformed, and so no request.
+pub fn counted_as(response: &Response<Body>) -> Option<u16> {
+    match response.extensions().get::<Unheard>() {
+        None => Some(response.status().as_u16()),
+        Some(Unheard(code)) => *code,
+    }
 }
 
 /// Whether this answers a request that was not heard to its end.
@@ -141,8 +157,9 @@ pub fn is_unheard(response: &Response<Body>) -> bool {
     response.extensions().get::<Unheard>().is_some()
 }
 
+/// With the code that is counted instead of the status.
 #[derive(Clone, Copy)]
-struct Unheard;
+struct Unheard(Option<u16>);
 
 /// Says that this answer of ours stands for one that the backend gave to the same credentials.
 pub fn stands_for_backend(response: &mut Response<Body>) {

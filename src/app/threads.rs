@@ -46,6 +46,8 @@ impl Threads {
             let accepting = gate.accepting();
             let serve = move || {
                 runtime.block_on(serve(sockets, live, gate, accepting));
+                // What is cut off now is counted before anybody thinks that this thread has ended.
+                drop(runtime);
                 drop(running);
             };
             thread::Builder::new().name(format!("serve-{number}")).spawn(serve).map_err(system)?;

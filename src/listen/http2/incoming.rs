@@ -136,7 +136,11 @@ impl Incoming {
     fn fail(&mut self, error: h2::Error) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         self.is_done = true;
         self.fate.set(Failure::Closed);
-        Poll::Ready(Some(Err(Broken::Closed(Some(std::io::Error::other(error))))))
+        let is_malformed = error.is_reset() && error.is_library();
+        Poll::Ready(Some(Err(match is_malformed {
+            true => Broken::Malformed("frames that do not belong together"),
+            false => Broken::Closed(Some(std::io::Error::other(error))),
+        })))
     }
 }
 

@@ -72,8 +72,8 @@ pub(super) async fn answer(
     id: &str,
     payload: &Payload,
 ) -> Result<Response<Body>, Stop> {
-    if let Payload::Broken = payload {
-        return Ok(reply::empty(StatusCode::BAD_REQUEST));
+    if let Payload::Broken(broken) = payload {
+        return Ok(reply::unheard(broken));
     }
     let front = asking.pass_gate(payload).await?;
     match perform(asking, verb, id, payload).await {

@@ -60,8 +60,8 @@ struct Issuer {
 impl<'a> Issuance<'a> {
     /// Serves the call.
     pub async fn answer(&self, headers: &HeaderMap) -> Result<Response<Body>, Stop> {
-        if let Payload::Broken = self.payload {
-            return Ok(reply::empty(StatusCode::BAD_REQUEST));
+        if let Payload::Broken(broken) = &self.payload {
+            return Ok(reply::unheard(broken));
         }
         let key = idempotency::key(headers).map_err(|BadKey| reply::bad_data("Idempotency-Key"))?;
         let Some(key) = key.filter(|_| !self.asking.is_anonymous() && self.payload.may_create()) else {

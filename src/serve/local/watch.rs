@@ -130,7 +130,7 @@ impl Local {
         let Peeked { whole, body } = match peek(body).await {
             Ok(peeked) => peeked,
             // The connection to the client knows what was wrong, and answers or not.
-            Err(_) => return reply::empty(StatusCode::BAD_REQUEST),
+            Err(broken) => return reply::unheard(&broken),
         };
         let Some(arrived) = whole.and_then(|bytes| self.ours_in(&bytes)) else {
             return forward(Request::from_parts(parts, body)).await;

@@ -104,8 +104,8 @@ impl<'a> Creator<'a> {
                 }
                 answer
             }
-            Payload::Broken => {
-                return Ok(Gate::Answered(Box::new(reply::unheard().into())));
+            Payload::Broken(broken) => {
+                return Ok(Gate::Answered(Box::new(reply::unheard(broken).into())));
             }
         };
         Ok(Gate::Answered(Box::new(self.refuse(answer)?)))

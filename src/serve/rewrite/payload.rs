@@ -36,8 +36,8 @@ pub(in crate::serve) enum Payload {
     Object(Bytes),
     /// Too large, or too slow to arrive.
     Unreadable,
-    /// The caller broke off.
-    Broken,
+    /// It broke off, or its framing did.
+    Broken(Broken),
 }
 
 impl Payload {
@@ -55,7 +55,7 @@ impl Payload {
         }
         match tokio::time::timeout(PATIENCE, body.collect(LARGEST)).await {
             Err(_) | Ok(Err(Broken::TooLarge(_) | Broken::Stalled)) => Payload::Unreadable,
-            Ok(Err(Broken::Closed(_) | Broken::Malformed(_))) => Payload::Broken,
+            Ok(Err(broken @ (Broken::Closed(_) | Broken::Malformed(_)))) => Payload::Broken(broken),
             Ok(Ok(bytes)) => Payload::judge(bytes),
         }
     }
@@ -73,7 +73,7 @@ impl Payload {
             Payload::Malformed(bytes) | Payload::NoObject(bytes) | Payload::Object(bytes) => {
                 Some(Body::Full(bytes))
             }
-            Payload::Unreadable | Payload::Broken => None,
+            Payload::Unreadable | Payload::Broken(_) => None,
         }
     }
 
@@ -265,7 +265,7 @@ mod tests {
             Payload::NoObject(_) => "no object",
             Payload::Object(_) => "object",
             Payload::Unreadable => "unreadable",
-            Payload::Broken => "broken",
+            Payload::Broken(_) => "broken",
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod backend;
 mod clients;
+mod gone;
 mod health;
 
 use socket2::{Domain, Socket, Type};

@@ -9,7 +9,7 @@ mod life;
 mod peers;
 mod stalled;
 mod translation;
-mod wire;
+pub mod wire;
 
 use std::time::{Duration, Instant};
 
