@@ -12,6 +12,7 @@ use super::head;
 const LONGEST_LINE: usize = 1024;
 /// The trailer section is at most so long.
 const LONGEST_TRAILERS: usize = 16 * 1024;
+const NO_END: &str = "no CRLF after a chunk";
 
 /// Where in the coding we are.
 #[derive(Debug, Default)]
@@ -56,9 +57,9 @@ impl Chunked {
                 Chunked::DataEnd => {
                     match buffer.first_chunk::<2>() {
                         Some(b"\r\n") => buffer.advance(2),
-                        Some(_) => return Err("no CRLF after a chunk"),
+                        Some(_) => return Err(NO_END),
                         None if buffer.first().is_some_and(|&byte| byte != b'\r') => {
-                            return Err("no CRLF after a chunk");
+                            return Err(NO_END);
                         }
                         None => return Ok(Decoded::Starved),
                     }
@@ -75,7 +76,31 @@ impl Chunked {
     }
 }
 
+/// Whether a body that begins with these bytes is whole in them. They are only looked at.
+pub(super) fn is_whole_in(mut bytes: &[u8]) -> Result<bool, &'static str> {
+    while let Some((size, line)) = size_of(bytes)? {
+        let behind = &bytes[line..];
+        if size == 0 {
+            // Trailers are rare.
+            return Ok(behind.starts_with(b"\r\n") || take_trailers(&mut behind.into())?.is_some());
+        }
+        bytes = match usize::try_from(size).ok().and_then(|size| behind.get(size..)) {
+            None | Some([] | [b'\r']) => return Ok(false),
+            Some([b'\r', b'\n', rest @ ..]) => rest,
+            Some(_) => return Err(NO_END),
+        };
+    }
+    Ok(false)
+}
+
 fn take_size(buffer: &mut BytesMut) -> Result<Option<u64>, &'static str> {
+    let Some((size, line)) = size_of(buffer)? else { return Ok(None) };
+    buffer.advance(line);
+    Ok(Some(size))
+}
+
+/// A chunk's size, and the length of its line; none where the line is not complete.
+fn size_of(buffer: &[u8]) -> Result<Option<(u64, usize)>, &'static str> {
     let Some(end) = memchr::memchr(b'\n', buffer) else {
         let plausible = buffer.first().is_none_or(u8::is_ascii_hexdigit);
         return if plausible && buffer.len() <= LONGEST_LINE { Ok(None) } else { Err("no chunk size") };
@@ -99,8 +124,7 @@ fn take_size(buffer: &mut BytesMut) -> Result<Option<u64>, &'static str> {
     let size = line[..digits]
         .iter()
         .fold(0, |size, &digit| size * 16 + u64::from((digit as char).to_digit(16).unwrap_or_default()));
-    buffer.advance(end + 1);
-    Ok(Some(size))
+    Ok(Some((size, end + 1)))
 }
 
 fn take_trailers(buffer: &mut BytesMut) -> Result<Option<HeaderMap>, &'static str> {

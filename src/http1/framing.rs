@@ -162,6 +162,20 @@ impl Decoder {
         Ok(decoded)
     }
 
+    /// Whether a body that begins with these bytes, of which none was taken yet, is whole in them. They are only looked
+    /// at. One that ends with the connection is as whole as it is.
+    ///
+    /// # Errors
+    ///
+    /// The framing is malformed; the text says how.
+    pub fn is_whole_in(&self, bytes: &[u8]) -> Result<bool, &'static str> {
+        match self {
+            Decoder::Done | Decoder::Close => Ok(true),
+            Decoder::Length(length) => Ok(*length <= bytes.len() as u64),
+            Decoder::Chunked(_) => super::chunked::is_whole_in(bytes),
+        }
+    }
+
     /// The peer closed. Says whether that ends the body; else it is incomplete.
     pub fn close(&mut self) -> bool {
         if matches!(self, Decoder::Close) {

@@ -205,6 +205,24 @@ fn malformed_chunks_are_refused() {
 }
 
 #[test]
+fn looking_at_chunks_says_what_decoding_them_says() {
+    for raw in [
+        "3\r\nabc\r\nA;x=\"y\"\r\n0123456789\r\n0\r\n\r\nGET",
+        "1\r\na\r\n0\r\nX-Sum: 1\r\n\r\n",
+        "3\r\nabc\r\n0\r\nHost: a\r\n\r\n",
+        "3\r\nabc0\r\n\r\n",
+        "3\r\nabc\r0\r\n\r\n",
+        "3\r\nabc\r\nnonsense\r\n",
+    ] {
+        for end in 0..=raw.len() {
+            let seen = Decoder::new(Framing::Chunked).is_whole_in(&raw.as_bytes()[..end]);
+            let decoded = decode(&raw[..end]).map(|(_, decoder, _)| decoder.is_done());
+            assert_eq!(seen, decoded, "{:?}", &raw[..end]);
+        }
+    }
+}
+
+#[test]
 fn trailers_are_kept() {
     let mut decoder = Decoder::new(Framing::Chunked);
     let mut buffer = BytesMut::from("0\r\nX-Checksum: 1\r\n\r\n");

@@ -33,6 +33,8 @@ pub(super) struct Answer {
     body: Body,
     keep: bool,
     is_complete: bool,
+    /// The body broke off; there is no more of it than `out` holds.
+    is_broken: bool,
     is_blocked: bool,
     progressed: bool,
 }
@@ -81,6 +83,7 @@ impl Answer {
             body,
             keep,
             is_complete,
+            is_broken: false,
             is_blocked: false,
             progressed: false,
         }
@@ -101,12 +104,10 @@ impl Answer {
         loop {
             self.is_blocked = false;
             let is_starved = self.fill(cx);
-            let Ok(is_starved) = is_starved else {
-                // What is already in the buffer may go or not: the connection is cut either way.
-                return Poll::Ready(Sent::Broken);
-            };
             self.is_blocked = true;
-            if ready!(self.poll_flush(socket, cx)).is_err() {
+            // What there was before the body broke goes out before the connection is cut: so the client has an answer
+            // that broke off and not none.
+            if ready!(self.poll_flush(socket, cx)).is_err() || self.is_broken {
                 return Poll::Ready(Sent::Broken);
             }
             self.is_blocked = false;
@@ -120,17 +121,20 @@ impl Answer {
     }
 
     /// Takes from the body until there is enough for a write; says whether the body has nothing now.
-    fn fill(&mut self, cx: &mut Context<'_>) -> Result<bool, ()> {
-        while !self.is_complete && !self.out.is_full() {
+    fn fill(&mut self, cx: &mut Context<'_>) -> bool {
+        while !self.is_complete && !self.is_broken && !self.out.is_full() {
             match Pin::new(&mut self.body).poll_frame(cx) {
-                Poll::Pending => return Ok(true),
+                Poll::Pending => return true,
                 Poll::Ready(Some(Ok(frame))) => self.out.push(frame),
-                Poll::Ready(Some(Err(_))) => return Err(()),
+                Poll::Ready(Some(Err(_))) => {
+                    self.is_broken = true;
+                    return false;
+                }
                 Poll::Ready(None) => self.out.finish(None),
             }
             self.is_complete = self.out.is_finished() || !self.out.is_chunked() && self.body.is_end_stream();
         }
-        Ok(false)
+        false
     }
 
     fn poll_flush(&mut self, socket: &mut Writer, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

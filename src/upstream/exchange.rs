@@ -143,6 +143,7 @@ impl Exchange {
             self.keep = head.keep_alive && framing != Framing::Close;
             self.decoder = Decoder::new(framing);
             self.waiting = Waiting::Nothing;
+            std::future::poll_fn(|cx| Poll::Ready(self.look_ahead(cx))).await?;
             return Ok(head);
         }
     }
@@ -237,6 +238,24 @@ impl Exchange {
                     return Poll::Ready(Err(Failure::Timeout));
                 }
             }
+        }
+    }
+
+    /// Looks at what came with the head: where the body is broken there already, there is no answer, and the client can
+    /// still be told. Nothing is waited for, nothing copied. A read that filled its room is not looked behind: more came
+    /// than a head and a piece of a body, or will be found broken on its way.
+    fn look_ahead(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
+        let Some(connection) = &mut self.connection else { return Ok(()) };
+        let Connection { stream, buffer, .. } = &mut **connection;
+        if self.decoder.is_whole_in(buffer).map_err(Failure::Malformed)? || buffer.len() == buffer.capacity()
+        {
+            return Ok(());
+        }
+        match tokio_util::io::poll_read_buf(Pin::new(stream), cx, buffer) {
+            Poll::Pending => Ok(()),
+            Poll::Ready(Ok(0)) => Err(self.closed(None)),
+            Poll::Ready(Ok(_)) => self.decoder.is_whole_in(buffer).map(|_| ()).map_err(Failure::Malformed),
+            Poll::Ready(Err(error)) => Err(self.closed(Some(error))),
         }
     }
 

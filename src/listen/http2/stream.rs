@@ -184,7 +184,12 @@ impl Answer {
         let sent = std::future::poll_fn(|cx| self.poll_send(cx, stall)).await;
         match sent {
             // Never a clean end: the client must not take the answer for complete.
-            Err(Broken::Body) => self.stream.send_reset(Reason::INTERNAL_ERROR),
+            Err(Broken::Body) => {
+                // A reset takes back what was not yet written. The connection's task is at its turn first, so that the
+                // client has an answer that broke off and not none.
+                tokio::task::yield_now().await;
+                self.stream.send_reset(Reason::INTERNAL_ERROR);
+            }
             Err(Broken::Stalled) => self.stream.send_reset(Reason::CANCEL),
             Ok(()) | Err(Broken::Unwanted) => {}
         }
