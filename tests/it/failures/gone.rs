@@ -1,7 +1,5 @@
 //! Clients that go away before their answer have called all the same: counted once, as 499.
 
-use std::time::{Duration, Instant};
-
 use crate::http2::wire::{self, Client};
 use crate::support::backend::{Backend, Link};
 use crate::support::http::{Connection, Request};
@@ -11,7 +9,6 @@ use crate::usage::{call, calls, ledger_of, onezone, recorded, used};
 const LEGACY: &str = "/api/v3/onezone/groups/g1/users/token";
 const REQUESTS: &str = "duskgate_http_requests_total";
 const DEPRECATED: &str = "duskgate_deprecated_requests_total";
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A backend that never answers.
 fn silent() -> Backend {
@@ -20,19 +17,6 @@ fn silent() -> Backend {
 
 fn before(backend: &Backend, mode: &str) -> Setup {
     Setup::before(backend.address).deprecation(&format!("mode = {mode:?}"))
-}
-
-/// Waits until a metric has this value; what is counted is counted when the work on the request ends.
-async fn becomes(program: &Program, name: &str, labels: &[(&str, &str)], wanted: f64) {
-    let begin = Instant::now();
-    loop {
-        let found = program.metric(name, labels).await;
-        if found == wanted {
-            return;
-        }
-        assert!(begin.elapsed() < PATIENCE, "{name} {labels:?} is {found} and not {wanted}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
 }
 
 /// The lines of the access log; the program is stopped in order, so that they are all there.
@@ -61,13 +45,13 @@ async fn a_call_whose_client_closes_or_half_closes_is_counted_and_remembered_onc
         drop(closing);
         let counted =
             [("operation", "create_user_group_invite_token"), ("mode", mode), ("phase", "deprecated")];
-        becomes(&program, DEPRECATED, &counted, 1.0).await;
+        program.reaches(DEPRECATED, &counted, 1.0).await;
         // As `nc -N` does.
         let mut half_closing = begin(&program, &request).await;
         backend.received(2);
         half_closing.finish().await;
         assert_eq!(half_closing.rest().await.0, "", "{mode}");
-        becomes(&program, DEPRECATED, &counted, 2.0).await;
+        program.reaches(DEPRECATED, &counted, 2.0).await;
 
         assert_eq!(program.metric(DEPRECATED, &[("code", "499")]).await, 2.0, "{mode}");
         assert_eq!(program.metric(REQUESTS, &[("route", "deprecated"), ("code", "499")]).await, 2.0);
@@ -97,12 +81,12 @@ async fn so_is_any_other_request() {
     let mut connection = begin(&program, &Request::new("GET", "/some").to_bytes()).await;
     backend.received(1);
     connection.finish().await;
-    becomes(&program, REQUESTS, &[("route", "other"), ("method", "GET"), ("code", "499")], 1.0).await;
+    program.reaches(REQUESTS, &[("route", "other"), ("method", "GET"), ("code", "499")], 1.0).await;
     // Another method on a deprecated path.
     let connection = begin(&program, &Request::new("GET", LEGACY).to_bytes()).await;
     backend.received(2);
     drop(connection);
-    becomes(&program, REQUESTS, &[("route", "other"), ("method", "GET"), ("code", "499")], 2.0).await;
+    program.reaches(REQUESTS, &[("route", "other"), ("method", "GET"), ("code", "499")], 2.0).await;
     assert_eq!(program.metric(REQUESTS, &[]).await, 2.0);
     let lines = access_lines(&mut program);
     assert_eq!(lines.len(), 2, "{lines:?}");
@@ -123,12 +107,12 @@ async fn a_stream_that_is_reset_and_one_whose_connection_ends_are_counted() {
         received += 1;
         backend.received(received);
         client.write(&wire::frame(wire::RST_STREAM, 0, 1, &8u32.to_be_bytes())).await;
-        becomes(&program, metric, gone, 1.0).await;
+        program.reaches(metric, gone, 1.0).await;
         client.write(&wire::request(3, &fields(method, path))).await;
         received += 1;
         backend.received(received);
         drop(client);
-        becomes(&program, metric, gone, 2.0).await;
+        program.reaches(metric, gone, 2.0).await;
         assert_eq!(program.metric(metric, &[&[("code", "499")], gone].concat()).await, 2.0);
     }
     assert_eq!(program.metric(REQUESTS, &[("code", "499")]).await, 4.0);
@@ -145,9 +129,9 @@ async fn who_leaves_the_queue_has_called() {
         [(Request::new("POST", LEGACY), "deprecated"), (Request::new("GET", "/"), "other")]
     {
         let waiting = begin(&program, &request.to_bytes()).await;
-        becomes(&program, "duskgate_http_requests_queued", &[], 1.0).await;
+        program.reaches("duskgate_http_requests_queued", &[], 1.0).await;
         drop(waiting);
-        becomes(&program, REQUESTS, &[("route", route), ("code", "499")], 1.0).await;
+        program.reaches(REQUESTS, &[("route", route), ("code", "499")], 1.0).await;
     }
     assert_eq!(program.metric(DEPRECATED, &[("code", "499"), ("mode", "observe")]).await, 1.0);
     assert_eq!(backend.requests().len(), 1);
@@ -167,7 +151,7 @@ async fn a_body_that_breaks_off_is_a_call_and_one_that_is_malformed_is_none() {
         assert_eq!(program.metric(REQUESTS, &[]).await, 0.0, "{mode}");
         let mut leaving = begin(&program, format!("{head}Content-Length: 9\r\n\r\n{{").as_bytes()).await;
         leaving.finish().await;
-        becomes(&program, DEPRECATED, &[("mode", mode), ("code", "499")], 1.0).await;
+        program.reaches(DEPRECATED, &[("mode", mode), ("code", "499")], 1.0).await;
         assert_eq!(program.metric(DEPRECATED, &[]).await, 1.0, "{mode}");
     }
     let backend = Backend::new(|link: &mut Link| {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::{OK, PATIENCE, hits, reaches};
+use super::{OK, PATIENCE, hits};
 use crate::support::backend::Backend;
 use crate::support::http::{Connection, Request};
 use crate::support::program::Setup;
@@ -57,7 +57,7 @@ async fn the_limit_can_be_raised_while_some_wait() {
     assert_eq!(first.ask(&get()).await.status, 200);
     let mut second = Connection::to(program.address()).await;
     second.write(&get().to_bytes()).await;
-    reaches(&program, "duskgate_limit_hits_total", &[("limit", "connections")], 1.0).await;
+    program.reaches("duskgate_limit_hits_total", &[("limit", "connections")], 1.0).await;
     program.configure(&setup.section("[limits]\nconnections = 2"));
     assert_eq!(program.command("/reload").await.status, 200);
     assert_eq!(second.read("GET").await.status, 200);
@@ -88,7 +88,7 @@ async fn one_client_has_so_many_and_the_next_is_closed_at_once() {
 
     // A place is free again when its connection has gone.
     drop(first);
-    reaches(&program, "duskgate_connections", &[], 2.0).await;
+    program.reaches("duskgate_connections", &[], 2.0).await;
     let mut third = Connection::to(program.address()).await;
     assert_eq!(third.ask(&get()).await.status, 200);
 }

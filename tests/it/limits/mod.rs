@@ -5,7 +5,7 @@ mod connections;
 mod handles;
 mod requests;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::support::program::Program;
 
@@ -15,16 +15,4 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How often a limit was hit.
 async fn hits(program: &Program, limit: &str) -> f64 {
     program.metric("duskgate_limit_hits_total", &[("limit", limit)]).await
-}
-
-/// Waits until a metric has a value.
-async fn reaches(program: &Program, name: &str, labels: &[(&str, &str)], value: f64) {
-    let begin = Instant::now();
-    loop {
-        let found = program.metric(name, labels).await;
-        if found == value {
-            return;
-        }
-        assert!(begin.elapsed() < PATIENCE, "{name} is {found} and not {value}");
-    }
 }

@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
-use super::{OK, PATIENCE, hits, reaches};
+use super::{OK, PATIENCE, hits};
 use crate::support::backend::{Backend, Link};
 use crate::support::http::{Connection, Request, Response};
 use crate::support::program::{Program, Setup};
@@ -54,7 +54,7 @@ async fn beyond_the_places_requests_queue_and_beyond_the_queue_they_are_told_to_
     let mut first = begin(&program, &get("/slow")).await;
     backend.received(1);
     let mut second = begin(&program, &get("/slow?second")).await;
-    reaches(&program, QUEUED, &[], 1.0).await;
+    program.reaches(QUEUED, &[], 1.0).await;
     assert_eq!(program.metric(IN_FLIGHT, &[]).await, 1.0);
 
     let mut third = Connection::to(program.address()).await;
@@ -106,9 +106,9 @@ async fn a_client_that_goes_away_leaves_the_queue() {
     let mut first = begin(&program, &get("/slow")).await;
     backend.received(1);
     let second = begin(&program, &get("/second")).await;
-    reaches(&program, QUEUED, &[], 1.0).await;
+    program.reaches(QUEUED, &[], 1.0).await;
     drop(second);
-    reaches(&program, QUEUED, &[], 0.0).await;
+    program.reaches(QUEUED, &[], 0.0).await;
     go.send(()).unwrap();
     assert_eq!(first.read("GET").await.status, 200);
     assert_eq!(program.ask(&get("/third")).await.status, 200);
@@ -157,7 +157,7 @@ async fn neither_a_websocket_nor_a_slow_reader_nor_a_slow_body_holds_a_place() {
     upload.write(b"POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nslow").await;
     // The backend has the head: it had a place.
     backend.received(1);
-    reaches(&program, IN_FLIGHT, &[], 0.0).await;
+    program.reaches(IN_FLIGHT, &[], 0.0).await;
     assert_eq!(program.ask(&get("/")).await.status, 200);
 }
 
@@ -181,8 +181,8 @@ async fn clients_that_drip_their_bodies_cost_only_themselves() {
     // They all come first, and hold up who comes last for a moment each.
     backend.connected(SLOW / 2);
     assert_eq!(program.ask(&get("/")).await.status, 200);
-    reaches(&program, IN_FLIGHT, &[], 0.0).await;
-    reaches(&program, QUEUED, &[], 0.0).await;
+    program.reaches(IN_FLIGHT, &[], 0.0).await;
+    program.reaches(QUEUED, &[], 0.0).await;
     assert_eq!(program.ask(&get("/")).await.status, 200);
     for mut connection in slow {
         connection.write(b"but complete").await;

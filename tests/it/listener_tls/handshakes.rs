@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{NAME, OK, REQUEST, becomes, client, connect, pair, s_client, showing};
+use super::{NAME, OK, REQUEST, client, connect, pair, s_client, showing};
 use crate::support::authority::Authority;
 use crate::support::backend::Backend;
 use crate::support::http::{Connection, End, Request};
@@ -49,7 +49,7 @@ async fn old_versions_and_weak_suites_are_refused() {
         assert!(!text.contains("HTTP/1.1"), "{offer:?} was served: {text}");
     }
     let refused = offers.len() as f64;
-    becomes(&program, "duskgate_http_malformed_total", &[("reason", "tls_handshake")], refused).await;
+    program.reaches("duskgate_http_malformed_total", &[("reason", "tls_handshake")], refused).await;
     assert_eq!(backend.connections(), 0);
 }
 
@@ -187,7 +187,7 @@ async fn what_is_no_handshake_is_counted_and_harms_nobody() {
     }
     program.logged(&["DEBUG", "listener[0]: a TLS handshake with 127.0.0.1:", "has failed"]);
     let counted = garbage.len() as f64;
-    becomes(&program, "duskgate_http_malformed_total", &[("reason", "tls_handshake")], counted).await;
+    program.reaches("duskgate_http_malformed_total", &[("reason", "tls_handshake")], counted).await;
     let response = connect(&program, &client(&authority)).await.ask(&Request::new("GET", "/")).await;
     assert_eq!(response.status, 200);
     // Who goes without a word has done nothing wrong.
@@ -201,7 +201,7 @@ async fn a_client_that_does_not_trust_us_is_counted() {
     let program = start(&backend);
     let stranger = client(&Authority::called("other"));
     assert!(Connection::secure(program.address(), NAME, &stranger).await.is_err());
-    becomes(&program, "duskgate_http_malformed_total", &[("reason", "tls_handshake")], 1.0).await;
+    program.reaches("duskgate_http_malformed_total", &[("reason", "tls_handshake")], 1.0).await;
 }
 
 #[tokio::test]
@@ -221,8 +221,8 @@ async fn slow_handshakes_are_cut() {
         connection.rest().await;
     }
     assert!(begin.elapsed() >= Duration::from_millis(200), "they were cut after {:?}", begin.elapsed());
-    becomes(&program, "duskgate_limit_hits_total", &[("limit", "tls_handshake")], 3.0).await;
-    becomes(&program, "duskgate_connections", &[], 0.0).await;
+    program.reaches("duskgate_limit_hits_total", &[("limit", "tls_handshake")], 3.0).await;
+    program.reaches("duskgate_connections", &[], 0.0).await;
     // A connection that has shaken hands in time has its time from then on.
     let mut connection = connect(&program, &client(&authority)).await;
     assert_eq!(connection.ask(&Request::new("GET", "/")).await.status, 200);

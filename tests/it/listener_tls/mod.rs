@@ -8,7 +8,6 @@ mod traffic;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
 
@@ -42,18 +41,6 @@ async fn connect(program: &Program, config: &Arc<ClientConfig>) -> Connection {
 
 fn client(authority: &Authority) -> Arc<ClientConfig> {
     Arc::new(authority.client())
-}
-
-/// Waits until a metric has this value: what a client sees may be counted a moment later.
-async fn becomes(program: &Program, metric: &str, labels: &[(&str, &str)], value: f64) {
-    let begin = Instant::now();
-    loop {
-        let found = program.metric(metric, labels).await;
-        if found == value {
-            return;
-        }
-        assert!(begin.elapsed() < Duration::from_secs(20), "{metric} {labels:?} is {found} and not {value}");
-    }
 }
 
 /// What `openssl s_client` says of the first listener, with these options; it sends `input`.

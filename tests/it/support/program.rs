@@ -237,6 +237,22 @@ impl Program {
         series.map(|value| value.parse::<f64>().expect("a number")).sum()
     }
 
+    /// Waits until a metric has this value: what a client sees may be counted a moment later.
+    pub async fn reaches(&self, name: &str, labels: &[(&str, &str)], value: f64) {
+        let begin = Instant::now();
+        loop {
+            let found = self.metric(name, labels).await;
+            if found == value {
+                return;
+            }
+            assert!(
+                begin.elapsed() < Duration::from_secs(60),
+                "{name} {labels:?} is {found} and not {value}"
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     pub fn config_file(&self) -> PathBuf {
         self.directory.path().join("duskgate.toml")
     }

@@ -1,7 +1,6 @@
 //! The metrics of who calls: what a report says, and nothing that a caller can make grow.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,26 +11,11 @@ use super::reporting::json;
 use super::{before, call, ledger_of, onezone, recorded};
 use crate::support::backend::Backend;
 use crate::support::http::{Connection, Request};
-use crate::support::program::{Program, Setup};
+use crate::support::program::Setup;
 
 const OPERATION: &str = "create_user_group_invite_token";
-/// Nothing that a test waits for takes longer.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// How many series there may be, with a thousand consumers and every operation called.
 const MOST_SERIES: usize = 5000;
-
-/// Waits until a metric has a value.
-async fn shown(program: &Program, name: &str, labels: &[(&str, &str)], wanted: f64) {
-    let begin = Instant::now();
-    loop {
-        let found = program.metric(name, labels).await;
-        if found == wanted {
-            return;
-        }
-        assert!(begin.elapsed() < PATIENCE, "{name} {labels:?} is {found}, not {wanted}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
 
 #[tokio::test]
 async fn metrics_say_what_the_report_says() {
@@ -69,12 +53,12 @@ async fn metrics_say_what_the_report_says() {
 
     for window in ["1d", "7d", "30d"] {
         let labels = [("operation", OPERATION), ("window", window)];
-        shown(&program, "duskgate_deprecated_consumers", &labels, 2.0).await;
+        program.reaches("duskgate_deprecated_consumers", &labels, 2.0).await;
         assert_eq!(report["recent_consumers"][window], 2);
     }
     let since: jiff::Timestamp = report["watched_since"].as_str().unwrap().parse().unwrap();
     let watched = "duskgate_usage_watched_since_timestamp_seconds";
-    shown(&program, watched, &[("operation", OPERATION)], since.as_millisecond() as f64 / 1e3).await;
+    program.reaches(watched, &[("operation", OPERATION)], since.as_millisecond() as f64 / 1e3).await;
 }
 
 #[tokio::test]
@@ -89,8 +73,8 @@ async fn a_process_knows_what_was_called_before_it_was_started() {
     assert!(seen > 0.0);
     let ledger = format!("[ledger]\nurl = \"sqlite:{}\"", first.directory().join("duskgate.db").display());
     let second = before(&onezone).section(&ledger).start();
-    shown(&second, last, &labels, seen).await;
-    shown(&second, "duskgate_deprecated_consumers", &[("operation", OPERATION), ("window", "1d")], 1.0).await;
+    second.reaches(last, &labels, seen).await;
+    second.reaches("duskgate_deprecated_consumers", &[("operation", OPERATION), ("window", "1d")], 1.0).await;
     assert_eq!(second.metric("duskgate_deprecated_requests_total", &labels).await, 0.0);
 }
 
