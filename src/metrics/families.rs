@@ -241,7 +241,7 @@ fn tokens(metrics: &Metrics, families: &mut Vec<Family>) {
         redeemed.add(&[("invite_type", kind), ("outcome", outcome)], count as f64);
     }
     let mut up =
-        Family::gauge("duskgate_ledger_up", "Whether the ledger can be read; 0 also where there is none.");
+        Family::gauge("duskgate_ledger_up", "Whether the ledger can be read.");
     up.add(&[], metrics.tokens.ledger_up());
     families.extend([issued, redeemed, up]);
 }
