@@ -4,8 +4,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
 use super::Live;
 use crate::clock::Clock;
+use crate::ledger::Away;
 use crate::ledger::usage::day_of;
 use crate::usage::{days, latest};
 
@@ -29,7 +32,8 @@ pub(super) async fn count(live: Arc<Live>) {
     loop {
         let now = Clock::Real.now();
         let mut outcome = live.usage().flush(live.ledger(), now).await;
-        if outcome.is_ok() && watched.is_none_or(|at| at.elapsed() >= WATCHING) {
+        let is_due = watched.is_none_or(|at| at.elapsed() >= WATCHING);
+        if outcome.is_ok() && (is_due || live.usage().has_lost()) {
             outcome = live.usage().watch(live.ledger(), operations(&live), now).await;
             watched = outcome.is_ok().then(Instant::now);
         }
@@ -82,19 +86,28 @@ pub(super) async fn tell(live: Arc<Live>) {
 /// Brings the last counts away.
 pub(super) async fn finish(live: &Live) {
     let now = Clock::Real.now();
+    let mut why = "the ledger did not answer in time".to_owned();
     let last = async {
-        live.usage().flush(live.ledger(), now).await?;
-        live.usage().watch(live.ledger(), operations(live), now).await
+        // It may be on its way back.
+        while let Err(away) = bring(live, now).await {
+            why = away.to_string();
+            tokio::time::sleep(PAUSE).await;
+        }
     };
-    let why = match tokio::time::timeout(LAST, last).await {
-        Ok(Ok(())) => return,
-        Ok(Err(away)) => away.to_string(),
-        Err(_) => "the ledger did not answer in time".to_owned(),
-    };
+    if tokio::time::timeout(LAST, last).await.is_ok() {
+        return;
+    }
     let lost = live.usage().give_up(now);
     if lost > 0 {
-        tracing::error!("the last {lost} calls could not be recorded: {why}");
+        tracing::error!(
+            "the last {lost} calls could not be recorded, and no report will know of them: {why}"
+        );
     }
+}
+
+async fn bring(live: &Live, now: Timestamp) -> Result<(), Away> {
+    live.usage().flush(live.ledger(), now).await?;
+    live.usage().watch(live.ledger(), operations(live), now).await
 }
 
 fn operations(live: &Live) -> Vec<String> {

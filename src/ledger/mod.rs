@@ -121,6 +121,9 @@ pub trait Store: Send + Sync {
     /// The latest usage of each of these operations. Costs as much as they were used of late, not as much as is remembered.
     fn usage_latest<'a>(&'a self, filter: &'a LatestFilter) -> Answer<'a, Vec<Latest>>;
 
+    /// Says that calls of these operations may be missing up to a moment: whoever watched before it has not seen all.
+    fn lose_usage<'a>(&'a self, operations: &'a [String], until: Timestamp) -> Answer<'a, ()>;
+
     /// Says that operations are being watched.
     fn watch_usage<'a>(&'a self, watching: &'a Watching) -> Answer<'a, ()>;
 

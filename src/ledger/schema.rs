@@ -5,10 +5,11 @@
 pub(super) const VERSION: i64 = SQLITE.len() as i64;
 
 /// For SQLite.
-pub(super) const SQLITE: [&str; 3] = [
+pub(super) const SQLITE: [&str; 4] = [
     include_str!("schema/sqlite/0001.sql"),
     include_str!("schema/sqlite/0002.sql"),
     include_str!("schema/sqlite/0003.sql"),
+    include_str!("schema/sqlite/0004.sql"),
 ];
 
 /// For PostgreSQL.
@@ -16,4 +17,5 @@ pub(super) const POSTGRES: [&str; SQLITE.len()] = [
     include_str!("schema/postgres/0001.sql"),
     include_str!("schema/postgres/0002.sql"),
     include_str!("schema/postgres/0003.sql"),
+    include_str!("schema/postgres/0004.sql"),
 ];

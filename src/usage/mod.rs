@@ -17,7 +17,7 @@ pub mod since;
 mod tests;
 pub mod verdict;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -25,6 +25,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 
+use crate::ledger::usage::GRACE;
 use crate::ledger::{Away, Store, Watching};
 use crate::metrics::Counted;
 pub use count::Call;
@@ -70,8 +71,48 @@ pub struct Usage {
     dropped: AtomicU64,
     /// One at a time brings counts away.
     bringing: tokio::sync::Mutex<()>,
-    /// From when on every call has been counted.
-    reach: Mutex<Timestamp>,
+    reach: Mutex<Reach>,
+}
+
+/// From when on this process has counted every call.
+struct Reach {
+    /// Of what is watched from the start.
+    from: Timestamp,
+    /// Of each operation, once it is watched.
+    operations: BTreeMap<String, Timestamp>,
+    /// When calls were last dropped, until the ledger knows.
+    lost: Option<Timestamp>,
+    /// The last sign of life.
+    alive: Timestamp,
+}
+
+impl Reach {
+    /// Everything is watched from here on only.
+    fn begin_again(&mut self, now: Timestamp) {
+        self.from = now;
+        self.operations.values_mut().for_each(|from| *from = now);
+    }
+
+    /// A process that was suspended, or whose clock has jumped, has not watched meanwhile.
+    fn lives(&mut self, now: Timestamp) {
+        if now.duration_since(self.alive) > GRACE {
+            self.begin_again(now);
+        }
+        self.alive = now;
+    }
+
+    /// Operations by the moment since which they are watched. One that was added since the start is from now on.
+    fn of(&mut self, operations: Vec<String>, now: Timestamp) -> BTreeMap<Timestamp, Vec<String>> {
+        let from = if self.operations.is_empty() { self.from } else { now };
+        let known = std::mem::take(&mut self.operations);
+        let mut groups: BTreeMap<Timestamp, Vec<String>> = BTreeMap::new();
+        for operation in operations {
+            let since = *known.get(&operation).unwrap_or(&from);
+            self.operations.insert(operation.clone(), since);
+            groups.entry(since).or_default().push(operation);
+        }
+        groups
+    }
 }
 
 impl Usage {
@@ -84,7 +125,7 @@ impl Usage {
             settings: ArcSwap::from_pointee(settings),
             dropped: AtomicU64::new(0),
             bringing: tokio::sync::Mutex::default(),
-            reach: Mutex::new(now),
+            reach: Mutex::new(Reach { from: now, operations: BTreeMap::new(), lost: None, alive: now }),
         }
     }
 
@@ -120,6 +161,7 @@ impl Usage {
 
     /// Takes the counts of all threads, and drops those for which there is no room.
     pub fn gather(&self, now: Timestamp) {
+        lock(&self.reach).lives(now);
         let settings = self.settings();
         let dropped = {
             let (mut kept, mut series) = (lock(&self.kept), lock(&self.series));
@@ -154,8 +196,20 @@ impl Usage {
         operations: Vec<String>,
         now: Timestamp,
     ) -> Result<(), Away> {
-        let reach = *lock(&self.reach);
-        ledger.watch_usage(&Watching { operations, reach, now }).await
+        let (groups, lost) = {
+            let mut reach = lock(&self.reach);
+            (reach.of(operations.clone(), now), reach.lost)
+        };
+        if let Some(at) = lost {
+            // Before anything else: other processes go on saying that they watch.
+            ledger.lose_usage(&operations, at).await?;
+            let mut reach = lock(&self.reach);
+            reach.lost = reach.lost.filter(|&last| last > at);
+        }
+        for (reach, operations) in groups {
+            ledger.watch_usage(&Watching { operations, reach, now }).await?;
+        }
+        Ok(())
     }
 
     /// What metrics show: every call that was answered before is in it.
@@ -166,6 +220,11 @@ impl Usage {
         Counted { dropped: self.dropped(), consumers }
     }
 
+    /// Whether the ledger does not know yet that calls were dropped.
+    pub fn has_lost(&self) -> bool {
+        lock(&self.reach).lost.is_some()
+    }
+
     /// How many calls were counted and then dropped, because the ledger was away for too long.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
@@ -173,7 +232,9 @@ impl Usage {
 
     fn drop_calls(&self, count: u64, now: Timestamp) {
         self.dropped.fetch_add(count, Ordering::Relaxed);
-        *lock(&self.reach) = now;
+        let mut reach = lock(&self.reach);
+        reach.begin_again(now);
+        reach.lost = Some(now);
     }
 }
 

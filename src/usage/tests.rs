@@ -311,6 +311,26 @@ fn an_operation_is_safe_to_retire_when_it_was_watched_and_nobody_called() {
 }
 
 #[test]
+fn what_is_added_later_is_watched_from_then_on_and_who_is_suspended_watches_nothing() {
+    let mut reach = Reach { from: at(0), operations: BTreeMap::new(), lost: None, alive: at(0) };
+    let mut of = |operations: &[&str], now: i64, lives: &[i64]| {
+        lives.iter().for_each(|&now| reach.lives(at(now)));
+        let operations = operations.iter().map(|&operation| operation.to_owned()).collect();
+        let groups = reach.of(operations, at(now)).into_iter();
+        let pairs = groups.flat_map(|(at, names)| names.into_iter().map(move |name| (name, at)));
+        pairs.collect::<BTreeMap<_, _>>()
+    };
+    let expected = |pairs: &[(&str, i64)]| {
+        pairs.iter().map(|&(name, since)| (name.to_owned(), at(since))).collect::<BTreeMap<_, _>>()
+    };
+    assert_eq!(of(&["a"], 10, &[5]), expected(&[("a", 0)]));
+    assert_eq!(of(&["a", "b"], 20, &[15]), expected(&[("a", 0), ("b", 20)]));
+    assert_eq!(of(&["b"], 30, &[]), expected(&[("b", 20)]));
+    assert_eq!(of(&["a", "b"], 40, &[200, 400]), expected(&[("a", 40), ("b", 20)]));
+    assert_eq!(of(&["a", "b"], 710, &[701]), expected(&[("a", 701), ("b", 701)]));
+}
+
+#[test]
 fn watching_has_gaps_where_nobody_watched() {
     let period = |since, until| Period { operation: "a".to_owned(), since: at(since), until: at(until) };
     let periods = [period(0, 1000), period(1200, 2000), period(1900, 3000), period(9000, 9500)];

@@ -151,6 +151,10 @@ impl super::Store for Store {
         Box::pin(latest::latest(&self.database, filter))
     }
 
+    fn lose_usage<'a>(&'a self, operations: &'a [String], until: Timestamp) -> Answer<'a, ()> {
+        Box::pin(usage::lose(&self.database, operations, until))
+    }
+
     fn watch_usage<'a>(&'a self, watching: &'a Watching) -> Answer<'a, ()> {
         Box::pin(async move {
             usage::watch(&self.database, watching).await?;

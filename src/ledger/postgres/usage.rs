@@ -151,6 +151,14 @@ pub(super) async fn days(database: &Database, since: i64) -> Result<Vec<UsedDay>
 }
 
 /// Goes on with the period that reaches so far, or begins one.
+pub(super) async fn lose(database: &Database, operations: &[String], until: Timestamp) -> Result<(), Away> {
+    let sql = "INSERT INTO duskgate_usage_lost AS l SELECT unnest($1::TEXT[]), $2::BIGINT
+               ON CONFLICT (operation) DO UPDATE SET until = GREATEST(l.until, excluded.until)";
+    let mut operations = operations.to_vec();
+    operations.sort();
+    database.ask(sql, &[&operations, &until.as_microsecond()]).await.map(drop)
+}
+
 pub(super) async fn watch(database: &Database, watching: &Watching) -> Result<(), Away> {
     let reach = watching.reach;
     let earliest = reach.saturating_sub(GRACE).unwrap_or(reach).as_microsecond();
@@ -169,8 +177,10 @@ pub(super) async fn watch(database: &Database, watching: &Watching) -> Result<()
 }
 
 pub(super) async fn watched(database: &Database) -> Result<Vec<Period>, Away> {
-    let sql =
-        "SELECT operation, since, until FROM duskgate_usage_watched ORDER BY operation COLLATE \"C\", since";
+    let sql = "SELECT w.operation, GREATEST(w.since, l.until), w.until
+               FROM duskgate_usage_watched w LEFT JOIN duskgate_usage_lost l ON l.operation = w.operation
+               WHERE l.until IS NULL OR w.until > l.until
+               ORDER BY w.operation COLLATE \"C\", 2";
     let rows = database.ask(sql, &[]).await?;
     let period =
         |row: &Row| Ok(Period { operation: row.try_get(0)?, since: moment(row, 1)?, until: moment(row, 2)? });

@@ -201,6 +201,11 @@ impl super::Store for Store {
         self.read(move |connection| latest::latest(connection, &filter))
     }
 
+    fn lose_usage<'a>(&'a self, operations: &'a [String], until: Timestamp) -> Answer<'a, ()> {
+        let operations = operations.to_vec();
+        self.write(move |connection| usage::lose(connection, &operations, until))
+    }
+
     fn watch_usage<'a>(&'a self, watching: &'a Watching) -> Answer<'a, ()> {
         let watching = watching.clone();
         self.write(move |connection| usage::watch(connection, &watching))

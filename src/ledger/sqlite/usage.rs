@@ -160,6 +160,18 @@ pub(super) fn days(connection: &Connection, since: i64) -> rusqlite::Result<Vec<
 }
 
 /// Goes on with the period that reaches so far, or begins one.
+pub(super) fn lose(connection: &Connection, operations: &[String], until: Timestamp) -> rusqlite::Result<()> {
+    for operation in operations {
+        connection
+            .prepare_cached(
+                "INSERT INTO usage_lost VALUES (?1, ?2)
+                 ON CONFLICT DO UPDATE SET until = MAX(until, excluded.until)",
+            )?
+            .execute(params![operation, until.as_microsecond()])?;
+    }
+    Ok(())
+}
+
 pub(super) fn watch(connection: &Connection, watching: &Watching) -> rusqlite::Result<()> {
     let (reach, now) = (watching.reach, watching.now.as_microsecond());
     let earliest = reach.saturating_sub(GRACE).unwrap_or(reach).as_microsecond();
@@ -184,7 +196,12 @@ pub(super) fn watch(connection: &Connection, watching: &Watching) -> rusqlite::R
 
 pub(super) fn watched(connection: &Connection) -> rusqlite::Result<Vec<Period>> {
     connection
-        .prepare_cached("SELECT operation, since, until FROM usage_watched ORDER BY operation, since")?
+        .prepare_cached(
+            "SELECT w.operation, MAX(w.since, IFNULL(l.until, w.since)), w.until
+             FROM usage_watched w LEFT JOIN usage_lost l ON l.operation = w.operation
+             WHERE l.until IS NULL OR w.until > l.until
+             ORDER BY 1, 2",
+        )?
         .query_map([], |row| {
             let moment = |column: usize| -> rusqlite::Result<Timestamp> {
                 let value = row.get(column)?;

@@ -1,11 +1,14 @@
 //! The ledger adds up who called what, once, whoever adds and however often the same is sent.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use duskgate::caller::Consumer;
 use duskgate::ledger::usage::{day_of, start_of};
 use duskgate::ledger::{Called, Period, Tally, UsageBatch, UsageFilter, Used, Watching};
 use duskgate::metrics::Standing;
+use duskgate::operation::Mode;
 use duskgate::usage::{self, latest, report};
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -23,6 +26,7 @@ on_every_store!(
     the_latest_usage_is_that_of_the_report,
     usage_that_is_old_enough_is_forgotten,
     watching_goes_on_after_a_short_pause_and_begins_anew_after_a_long_one,
+    calls_that_a_process_has_lost_are_a_gap_for_all,
 );
 
 /// A row of calls at this day.
@@ -256,6 +260,51 @@ async fn watching_goes_on_after_a_short_pause_and_begins_anew_after_a_long_one(w
     watch(&["b"], -100, 5).await;
     let watched = ledger.usage_watched().await.unwrap();
     assert_eq!(watched[2..], [period("b", -100, 5), period("b", 0, 1)]);
+}
+
+async fn calls_that_a_process_has_lost_are_a_gap_for_all(world: World) {
+    let ledger = world.open();
+    let others = async |now: i64| {
+        let operations = vec!["a".to_owned(), "b".to_owned()];
+        ledger.watch_usage(&Watching { operations, reach: at(0), now: at(now) }).await.unwrap();
+    };
+    let since = async |operation: &str| {
+        let periods = ledger.usage_watched().await.unwrap();
+        usage::verdict::watched_since(&periods, operation, at(9100))
+    };
+    others(9000).await;
+    // This one has room for one sum only.
+    let settings = usage::Settings {
+        retention: Duration::from_secs(86_400),
+        window: Duration::from_secs(86_400),
+        ignore: BTreeSet::new(),
+        negligible_calls: 0,
+        claimed_consumers: 10,
+        held: 1,
+        consumer_series: 0,
+    };
+    let process = usage::Usage::new(settings, at(0));
+    for name in ["user:anna", "user:ben"] {
+        process.called(&usage::Call {
+            operation: "a",
+            consumer: &Consumer::User(name.to_owned()),
+            verified: true,
+            mode: Mode::Observe,
+            status: 200,
+            user_agent: None,
+            address: None,
+            at: at(10),
+        });
+    }
+    process.watch(&*ledger, vec!["a".to_owned()], at(20)).await.unwrap();
+    assert_eq!((since("a").await, process.has_lost()), (Some(at(0)), false));
+    process.gather(at(30));
+    assert_eq!((process.dropped(), process.has_lost()), (1, true));
+    process.watch(&*ledger, vec!["a".to_owned()], at(40)).await.unwrap();
+    assert!(!process.has_lost());
+    others(9050).await;
+    assert_eq!(since("a").await, Some(at(30)), "whatever others say that they have watched");
+    assert_eq!(since("b").await, Some(at(0)));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use duskgate::ledger::{self, Create, Location, Settings};
 use serde_json::json;
 
 use super::{PATIENCE, before, call, calls, ledger_of, onezone, recorded, used};
@@ -137,6 +138,23 @@ async fn a_ledger_that_is_away_stops_nobody_and_gets_everything_when_it_is_back(
     assert!(program.ended().success());
     std::fs::rename(place.join("duskgate.db"), program.directory().join("duskgate.db")).unwrap();
     assert_eq!(calls(&used(&*ledger_of(&program)).await), 20);
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_a_ledger_that_is_on_its_way_back() {
+    let onezone = onezone().await;
+    let mut program = before(&onezone).section("[ledger]\nurl = \"sqlite:sub/duskgate.db\"").start();
+    assert_eq!(program.ask(&call(&onezone, "anna")).await.status, 200);
+    program.logged(&["who calls cannot be recorded"]);
+    program.signal("TERM");
+    program.logged(&["stopping"]);
+    std::fs::create_dir(program.directory().join("sub")).unwrap();
+    assert!(program.ended().success());
+    program.log_ended();
+    assert!(!program.log().contains("could not be recorded"), "{}", program.log());
+    let file = program.directory().join("sub/duskgate.db");
+    let ledger = ledger::open(&Settings::at(Location::Sqlite(file)), Create::No);
+    assert_eq!(calls(&used(&*ledger).await), 1);
 }
 
 #[tokio::test]

@@ -1,0 +1,5 @@
+-- Up to when calls of an operation are missing, because a process could not bring them here: nobody has watched before.
+CREATE TABLE duskgate_usage_lost (
+    operation TEXT PRIMARY KEY,
+    until BIGINT NOT NULL
+);
