@@ -12,6 +12,7 @@ use super::asking::{Asked, Unknown};
 use crate::clock::Clock;
 use crate::escape::visible;
 use crate::usage::Settings;
+use crate::usage::report;
 use crate::usage::since::Since;
 
 /// What can stand in the query, each once.
@@ -60,7 +61,8 @@ fn read(panel: &Panel, query: &str) -> Result<Asked, String> {
     let window = match since {
         None => settings.window,
         Some(since) => {
-            let window = since.parse::<Since>().and_then(|since| since.window(Clock::Real.now()));
+            let window =
+                since.parse::<Since>().and_then(|since| since.window(Clock::Real.now(), settings.retention));
             window.map_err(|error| format!("since: {error}"))?
         }
     };
@@ -80,9 +82,7 @@ fn parameters(query: &str) -> Result<[Option<String>; 3], String> {
             ));
         };
         let value = decoded(value).ok_or_else(|| format!("{name}: not percent-encoded UTF-8"))?;
-        if value.is_empty() {
-            return Err(format!("{name}: it is empty; leave it out"));
-        }
+        let value = report::name(&value).map_err(|wrong| format!("{name}: {wrong}"))?;
         if found[index].replace(value).is_some() {
             return Err(format!("{name}: it stands there twice"));
         }
@@ -119,6 +119,8 @@ mod tests {
             ("operation", "operation: it is empty; leave it out"),
             ("operation=", "operation: it is empty; leave it out"),
             ("consumer=%ff", "consumer: not percent-encoded UTF-8"),
+            ("consumer=%00", "consumer: it holds a control character, as no name does"),
+            ("operation=a%00", "operation: it holds a control character, as no name does"),
             ("consumer=%4", "consumer: not percent-encoded UTF-8"),
         ] {
             assert_eq!(parameters(query), Err(wrong.to_owned()), "{query}");

@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::verdict::{NOT_WATCHED, NOT_YET, SAFE, Verdict, ago, watched_since};
+use super::verdict::{NOT_WATCHED, NOT_YET, SAFE, UNUSED, Verdict, ago, unused, watched_since};
 use super::{Settings, days};
+use crate::escape::visible;
 use crate::ledger::usage::{day_of, start_of};
 use crate::ledger::{Away, Period, Store, Tally, UsageFilter, Used};
 
@@ -16,10 +17,33 @@ use crate::ledger::{Away, Period, Store, Tally, UsageFilter, Used};
 pub struct Question {
     /// This operation only.
     pub operation: Option<String>,
-    /// This consumer only.
+    /// This consumer only: then the verdicts are about it alone.
     pub consumer: Option<String>,
     /// The operations that are reported even if nobody calls them.
     pub operations: Vec<String>,
+}
+
+/// Why a text cannot be the name of an operation or a consumer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadName {
+    /// There is nothing in it.
+    #[error("it is empty; leave it out")]
+    Empty,
+    /// No ledger holds such a name, and some cannot even be asked for one.
+    #[error("it holds a control character, as no name does")]
+    Control,
+}
+
+/// A text that can be the name of an operation or a consumer.
+///
+/// # Errors
+///
+/// [`BadName`].
+pub fn name(text: &str) -> Result<String, BadName> {
+    if text.is_empty() {
+        return Err(BadName::Empty);
+    }
+    if text.contains(char::is_control) { Err(BadName::Control) } else { Ok(text.to_owned()) }
 }
 
 /// The report.
@@ -31,7 +55,8 @@ pub struct Report {
     pub since: Timestamp,
     /// The days of the window that the verdicts go by.
     pub window_days: i64,
-    /// `safe`, `not_yet` or `not_watched`, of all operations in it together.
+    /// `safe`, `not_yet` or `not_watched`, of all operations in it together; about one consumer `unused_by_consumer` instead
+    /// of `safe`.
     pub verdict: &'static str,
     /// The same for people.
     pub verdict_line: String,
@@ -44,7 +69,7 @@ pub struct Report {
 pub struct Operation {
     /// The operationId.
     pub id: String,
-    /// `safe`, `not_yet` or `not_watched`.
+    /// The same of this one.
     pub verdict: &'static str,
     /// The same for people.
     pub verdict_line: String,
@@ -174,6 +199,7 @@ fn of(used: &[Used], periods: &[Period], question: &Question, settings: &Setting
         let consumers = operations.entry(&row.operation).or_default();
         consumers.entry((&row.consumer, row.verified)).or_default().push(row);
     }
+    let one = question.consumer.as_deref();
     let since = start_of(day_of(now).saturating_sub(days(settings.window)));
     let mut operations: Vec<Operation> = operations
         .into_iter()
@@ -181,18 +207,24 @@ fn of(used: &[Used], periods: &[Period], question: &Question, settings: &Setting
             let consumers = consumers
                 .into_iter()
                 .map(|((name, verified), rows)| consumer(name, verified, &rows, settings));
-            operation(id, consumers.collect(), watched_since(periods, id, now), settings, now)
+            let watched_since = watched_since(periods, id, now);
+            operation(id, consumers.collect(), watched_since, one, settings, now)
         })
         .collect();
     operations
         .sort_by_key(|operation| std::cmp::Reverse((operation.verdict == NOT_YET, operation.last_call)));
     let window_days = days(settings.window);
-    let (verdict, verdict_line) = of_all(&operations, window_days, now);
+    let (verdict, verdict_line) = of_all(&operations, one, window_days, now);
     Report { at: now, since, window_days, verdict, verdict_line, operations }
 }
 
 /// One verdict for all: as good as that of the worst.
-fn of_all(operations: &[Operation], window_days: i64, now: Timestamp) -> (&'static str, String) {
+fn of_all(
+    operations: &[Operation],
+    one: Option<&str>,
+    window_days: i64,
+    now: Timestamp,
+) -> (&'static str, String) {
     let all = operations.len();
     let of = |verdict: &str| operations.iter().filter(|operation| operation.verdict == verdict).count();
     let (called, unknown) = (of(NOT_YET), of(NOT_WATCHED));
@@ -200,22 +232,27 @@ fn of_all(operations: &[Operation], window_days: i64, now: Timestamp) -> (&'stat
         let counting = || operations.iter().flat_map(|operation| &operation.consumers).filter(|it| it.counts);
         let consumers: BTreeSet<&str> = counting().map(|consumer| &*consumer.consumer).collect();
         let last = counting().map(|consumer| consumer.last_seen).max().unwrap_or(now);
+        let by = one.map_or_else(|| counted(consumers.len(), "consumer"), visible);
         let line = format!(
-            "not yet: {called} of {} called, by {}, last call {} ago",
+            "not yet: {called} of {} called, by {by}, last call {} ago",
             counted(all, "operation"),
-            counted(consumers.len(), "consumer"),
             ago(now, last)
         );
         return (NOT_YET, line);
     }
     if unknown > 0 || all == 0 {
+        let calls =
+            one.map_or_else(|| "calls".to_owned(), |who| format!("calls by {} that count", visible(who)));
         let line = format!(
-            "not known yet: no calls, but {unknown} of {} not watched for {window_days} d",
+            "not known yet: no {calls}, but {unknown} of {} not watched for {window_days} d",
             counted(all, "operation")
         );
         return (NOT_WATCHED, line);
     }
-    (SAFE, "safe to retire".to_owned())
+    match one {
+        None => (SAFE, "safe to retire".to_owned()),
+        Some(who) => (UNUSED, unused(who, operations.iter().any(|operation| operation.calls > 0))),
+    }
 }
 
 /// A number and what it is of.
@@ -227,6 +264,7 @@ fn operation(
     id: &str,
     mut consumers: Vec<Consumer>,
     watched_since: Option<Timestamp>,
+    one: Option<&str>,
     settings: &Settings,
     now: Timestamp,
 ) -> Operation {
@@ -241,13 +279,18 @@ fn operation(
             recent_consumers.add(consumer.recent_calls, |calls| u64::from(calls > 0));
         }
     }
+    let calls = consumers.iter().map(|consumer| consumer.calls).sum();
+    let (verdict, verdict_line) = match one {
+        None => (verdict.name(), verdict.line(settings.window, now)),
+        Some(who) => (verdict.name_for_one(), verdict.line_for_one(who, calls > 0, settings.window, now)),
+    };
     let last_call = consumers.first().map(|consumer| consumer.last_seen);
     Operation {
         id: id.to_owned(),
-        verdict: verdict.name(),
-        verdict_line: verdict.line(settings.window, now),
+        verdict,
+        verdict_line,
         watched_since,
-        calls: consumers.iter().map(|consumer| consumer.calls).sum(),
+        calls,
         last_call,
         recent_calls,
         recent_consumers,

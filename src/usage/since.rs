@@ -1,4 +1,5 @@
-//! How far back a report looks, as people write it: `30d`, `4w` or a date.
+//! How far back a report looks, as people write it: `30d`, `4w` or a date. Never further than calls are remembered: of the
+//! time before, nobody can say that nobody called.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -6,6 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+
+use super::days;
 
 /// The first day of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +28,17 @@ pub enum BadSince {
     /// The day has not come yet.
     #[error("it lies in the future")]
     Future,
+    /// The calls of its first days are forgotten.
+    #[error(
+        "{asked} d are longer than usage.retention, {kept} d: what is forgotten cannot be judged; ask for less, or remember \
+         calls for longer from now on"
+    )]
+    Forgotten {
+        /// The days that were asked for.
+        asked: i64,
+        /// The days that are remembered.
+        kept: i64,
+    },
 }
 
 impl FromStr for Since {
@@ -46,13 +60,13 @@ impl FromStr for Since {
 }
 
 impl Since {
-    /// The length of the window that begins then, in whole days.
+    /// The length of the window that begins then, in whole days, where calls are remembered for `retention`.
     ///
     /// # Errors
     ///
-    /// [`BadSince::Future`].
-    pub fn window(self, now: Timestamp) -> Result<Duration, BadSince> {
-        let days = match self {
+    /// [`BadSince::Future`] or [`BadSince::Forgotten`].
+    pub fn window(self, now: Timestamp, retention: Duration) -> Result<Duration, BadSince> {
+        let length = match self {
             Since::Days(days) => days.into(),
             Since::Date(date) => {
                 let today = TimeZone::UTC.to_datetime(now).date();
@@ -60,13 +74,17 @@ impl Since {
                 u64::try_from(days).map_err(|_| BadSince::Future)?
             }
         };
-        Ok(Duration::from_secs(days * 24 * 60 * 60))
+        let window = Duration::from_secs(length * 24 * 60 * 60);
+        let (asked, kept) = (days(window), days(retention));
+        if asked > kept { Err(BadSince::Forgotten { asked, kept }) } else { Ok(window) }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
     #[test]
     fn a_time_is_days_weeks_or_a_date() {
@@ -82,9 +100,20 @@ mod tests {
     fn a_window_is_whole_days_and_none_begins_in_the_future() {
         let now = "2027-02-02T13:00:00Z".parse().unwrap();
         for (text, days) in [("0d", Ok(0)), ("2w", Ok(14)), ("2027-01-31", Ok(2)), ("2027-02-02", Ok(0))] {
-            let window = text.parse::<Since>().unwrap().window(now);
+            let window = text.parse::<Since>().unwrap().window(now, DAY * 14);
             assert_eq!(window.map(|window| window.as_secs() / 86_400), days, "{text}");
         }
-        assert_eq!("2027-02-03".parse::<Since>().unwrap().window(now), Err(BadSince::Future));
+        assert_eq!("2027-02-03".parse::<Since>().unwrap().window(now, DAY * 14), Err(BadSince::Future));
+    }
+
+    #[test]
+    fn no_window_is_longer_than_calls_are_remembered() {
+        let now = "2027-02-02T13:00:00Z".parse().unwrap();
+        for (text, asked) in [("15d", 15), ("3w", 21), ("2027-01-18", 15)] {
+            let window = text.parse::<Since>().unwrap().window(now, DAY * 14);
+            assert_eq!(window, Err(BadSince::Forgotten { asked, kept: 14 }), "{text}");
+        }
+        let said = BadSince::Forgotten { asked: 15, kept: 14 }.to_string();
+        assert!(said.starts_with("15 d are longer than usage.retention, 14 d: "), "{said}");
     }
 }

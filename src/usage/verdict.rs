@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::escape::visible;
 use crate::ledger::Period;
 use crate::ledger::usage::GRACE;
 
@@ -13,6 +14,8 @@ pub const SAFE: &str = "safe";
 pub const NOT_YET: &str = "not_yet";
 /// The word of [`Verdict::NotWatched`].
 pub const NOT_WATCHED: &str = "not_watched";
+/// The word of [`Verdict::Safe`] where only one consumer was looked at: others may call.
+pub const UNUSED: &str = "unused_by_consumer";
 
 /// What an operator is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +85,41 @@ impl Verdict {
                 format!("not known yet: no calls, but watched for {} of {days} d only", ago(now, since))
             }
         }
+    }
+}
+
+/// The verdicts of a report about one consumer. They say so, and none says that anything is safe.
+impl Verdict {
+    /// One word for programs: `unused_by_consumer`, `not_yet` or `not_watched`.
+    pub fn name_for_one(self) -> &'static str {
+        if self == Verdict::Safe { UNUSED } else { self.name() }
+    }
+
+    /// The line for people: *not used by user:a*. `has_called`: with calls that stand against nothing.
+    pub fn line_for_one(self, who: &str, has_called: bool, window: Duration, now: Timestamp) -> String {
+        let days = super::days(window);
+        match self {
+            Verdict::Safe => unused(who, has_called),
+            Verdict::NotYet { last, .. } => {
+                format!("not yet: used by {}, last call {} ago", visible(who), ago(now, last))
+            }
+            Verdict::NotWatched { since: None } => self.line(window, now),
+            Verdict::NotWatched { since: Some(since) } => format!(
+                "not known yet: no calls by {} that count, but watched for {} of {days} d only",
+                visible(who),
+                ago(now, since)
+            ),
+        }
+    }
+}
+
+/// That one consumer stands against nothing.
+pub(super) fn unused(who: &str, has_called: bool) -> String {
+    let who = visible(who);
+    if has_called {
+        format!("not held up by {who}: its calls do not count")
+    } else {
+        format!("not used by {who}")
     }
 }
 

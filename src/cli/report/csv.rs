@@ -1,6 +1,7 @@
 //! The report as RFC 4180 has it, one line for each operation and consumer. A cell that a spreadsheet would take for a
-//! formula is made text.
+//! formula is made text, and what would move the cursor of a terminal is made visible.
 
+use crate::escape::visible;
 use crate::usage::report::Report;
 
 /// The lines, the names of the columns first.
@@ -62,10 +63,14 @@ fn line(out: &mut String, cells: [String; 15]) {
     out.push_str("\r\n");
 }
 
+/// What spreadsheets take for the beginning of a formula.
+const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
+
 fn cell(text: &str) -> String {
     // As OWASP has it.
-    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
-    let text = if is_formula { format!("'{text}") } else { text.to_owned() };
+    let is_formula = text.trim_start().starts_with(FORMULA) || text.starts_with(['\t', '\r', '\n']);
+    let text = visible(text);
+    let text = if is_formula { format!("'{text}") } else { text };
     match text.contains([',', '"', '\r', '\n', '\'', ';', '\t']) {
         true => format!("\"{}\"", text.replace('"', "\"\"")),
         false => text,
@@ -85,7 +90,10 @@ mod tests {
             ("=cmd|' /C calc'!A0", "\"'=cmd|' /C calc'!A0\""),
             ("@x", "\"'@x\""),
             ("-1", "\"'-1\""),
-            ("a\r\n=b", "\"a\r\n=b\""),
+            (" =1", "\"' =1\""),
+            ("\t=1", "\"'\u{fffd}=1\""),
+            ("a\r\n=b", "a\u{fffd}\u{fffd}=b"),
+            ("a\u{1b}[2Jb\u{202e}c\u{9b}", "a\u{fffd}[2Jb\u{fffd}c\u{fffd}"),
         ] {
             assert_eq!(cell(text), written);
         }

@@ -5,6 +5,7 @@ mod csv;
 mod html;
 mod names;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::str::FromStr as _;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use super::{BAD, NO, block_on, print};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::escape::visible;
-use crate::ledger::{self, Create};
+use crate::ledger::{self, Away, Create, DEFAULT_FILE, Location};
 use crate::usage::report::{self, Question, Report};
 use crate::usage::since::Since;
 use crate::usage::{Settings, verdict};
@@ -32,24 +33,26 @@ Examples:
   duskgate report --operation create_user_group_invite_token --fail-if-used
 
 Only verified calls hold an operation up: those whose answer showed that the backend took the credentials.
+Without ledger.url the ledger is a file in $STATE_DIRECTORY, else in the working directory: beside the systemd unit,
+run it with STATE_DIRECTORY=/var/lib/duskgate.
 Exit codes: 0 success, 1 the ledger cannot be read or, with --fail-if-used, somebody still calls, 2 wrong usage")]
 pub struct Arguments {
     #[command(flatten)]
     source: Source,
-    /// Calls of so many days (30d) or weeks (4w), or since a date (2027-01-31), all in UTC; the verdicts go by it
-    /// [default: usage.window]
+    /// Calls of so many days (30d) or weeks (4w), or since a date (2027-01-31), all in UTC; the verdicts go by it; not
+    /// longer than usage.retention [default: usage.window]
     #[arg(long, value_name = "TIME", value_parser = Since::from_str)]
     since: Option<Since>,
     /// Only this operation, by its id
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = report::name)]
     operation: Option<String>,
-    /// Only this consumer, as reports print it: user:<id>
-    #[arg(long, value_name = "CONSUMER")]
+    /// Only this consumer, as reports print it: user:<id>; the verdicts are about it alone
+    #[arg(long, value_name = "CONSUMER", value_parser = report::name)]
     consumer: Option<String>,
     /// How to print it
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// Exit with 1 while anyone still calls
+    /// Exit with 1 while anyone still calls; with --consumer, while that one does
     #[arg(long)]
     fail_if_used: bool,
     /// Ask the backend, with the service token, for full names and e-mail addresses
@@ -79,7 +82,8 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Err(code) => return code,
     };
     let now = Clock::Real.now();
-    let settings = match arguments.since.map_or(Ok(config.usage.window), |since| since.window(now)) {
+    let window = |since: Since| since.window(now, config.usage.retention);
+    let settings = match arguments.since.map_or(Ok(config.usage.window), window) {
         Ok(window) => Settings { window, ..config.usage.clone() },
         Err(error) => return wrong(&format!("--since: {error}")),
     };
@@ -90,7 +94,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     }
     match block_on(make(arguments, &config, &settings, now)) {
         Ok(Ok(report)) => {
-            let printed = print(&render(&report, arguments.format));
+            let printed = print(&render(&report, arguments.format, &config.ledger.location));
             let is_used = report.operations.iter().any(|operation| operation.verdict == "not_yet");
             if arguments.fail_if_used && is_used { ExitCode::from(NO) } else { printed }
         }
@@ -117,7 +121,15 @@ async fn make(
     // Nobody's request waits for it.
     let patient = ledger::Settings { timeout: config.ledger.timeout.max(PATIENCE), ..config.ledger.clone() };
     let ledger = ledger::open(&patient, Create::No);
-    let mut report = report::make(&*ledger, &question, settings, now).await?;
+    let made = report::make(&*ledger, &question, settings, now).await;
+    let mut report = made.map_err(|away| match away {
+        Away::Missing(_) => anyhow::anyhow!(
+            "{away}; the one of a service is where its ledger.url or its STATE_DIRECTORY says: set the same here, beside \
+             the systemd unit STATE_DIRECTORY=/var/lib/duskgate"
+        ),
+        away => away.into(),
+    })?;
+    say_what_may_mislead(arguments, &report, &config.ledger.location);
     if let Some(id) = &arguments.operation
         && report.operations.is_empty()
     {
@@ -129,14 +141,32 @@ async fn make(
     Ok(report)
 }
 
+/// On stderr: that the ledger may be another one, and that a name may be mistyped.
+fn say_what_may_mislead(arguments: &Arguments, report: &Report, ledger: &Location) {
+    if *ledger == Location::Sqlite(DEFAULT_FILE.into()) {
+        let directory = std::env::current_dir().unwrap_or_default();
+        eprintln!(
+            "note: this is the ledger in the working directory, {}; a service has its own in its STATE_DIRECTORY",
+            directory.join(Path::new(DEFAULT_FILE)).display()
+        );
+    }
+    // The last call of each is that of all days that are remembered.
+    if let Some(consumer) = &arguments.consumer
+        && report.operations.iter().all(|operation| operation.last_call.is_none())
+    {
+        let of = if arguments.operation.is_some() { " of this operation" } else { "" };
+        eprintln!("warning: the ledger knows no calls{of} by {}", visible(consumer));
+    }
+}
+
 fn wrong(message: &str) -> ExitCode {
     eprintln!("error: {message}");
     ExitCode::from(BAD)
 }
 
-fn render(report: &Report, format: Format) -> String {
+fn render(report: &Report, format: Format, ledger: &Location) -> String {
     match format {
-        Format::Table => text(report),
+        Format::Table => text(report, ledger),
         Format::Csv => csv::render(report),
         Format::Html => html::render(report),
         Format::Json => match serde_json::to_string_pretty(report) {
@@ -146,7 +176,7 @@ fn render(report: &Report, format: Format) -> String {
     }
 }
 
-fn text(report: &Report) -> String {
+fn text(report: &Report, ledger: &Location) -> String {
     let shown = |moment: Option<Timestamp>| moment.map_or("-".to_owned(), |moment| format!("{moment:.0}"));
     let operations: Vec<_> = report
         .operations
@@ -163,8 +193,10 @@ fn text(report: &Report) -> String {
         })
         .collect();
     let header = ["OPERATION", "CALLS", "CALLERS", "LAST CALL", "WATCHED SINCE", "VERDICT"];
-    let mut out =
-        format!("calls since {:.0}, for {} d\n{}\n\n", report.since, report.window_days, report.verdict_line);
+    let mut out = format!(
+        "calls since {:.0}, for {} d, by {ledger}\n{}\n\n",
+        report.since, report.window_days, report.verdict_line
+    );
     out += &table(header, &operations);
     let consumers: Vec<_> = report
         .operations

@@ -77,6 +77,9 @@ async fn the_page_the_api_and_the_report_say_the_same() {
     for (query, says) in [
         ("since=soon", "since: expected days such as 30d, weeks such as 4w, or a date"),
         ("since=2999-01-01", "since: it lies in the future"),
+        ("since=401d", "since: 401 d are longer than usage.retention, 400 d: "),
+        ("consumer=%00", "consumer: it holds a control character"),
+        ("operation=%00", "operation: it holds a control character"),
         ("operation=nothing", "operation: there is none of this id"),
         ("days=3", "there is no such parameter, only since, operation, consumer: days"),
     ] {
