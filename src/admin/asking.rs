@@ -170,12 +170,16 @@ impl Slot {
 }
 
 async fn find_out(usage: &Usage, ledger: &dyn Store, asked: &Asked) -> Result<Known, Unknown> {
-    let behind = usage.flush(ledger, Clock::Real.now()).await.err();
+    // Where there is nothing to record, others may have had something that they could not.
+    let behind = usage.flush(ledger, Clock::Real.now()).await.err().or_else(|| usage.behind());
     let now = Clock::Real.now();
     let (operation, consumer) = (asked.operation.clone(), asked.consumer.clone());
     let is_filtered = operation.is_some() || consumer.is_some();
     let question = Question { operation, consumer, operations: asked.operations.clone() };
-    let report = report::make(ledger, &question, &asked.settings, now).await?;
+    let mut report = report::make(ledger, &question, &asked.settings, now).await?;
+    if behind.is_some() {
+        report.lacks_newest();
+    }
     let days = if is_filtered { Vec::new() } else { ledger.usage_days(day_of(now) - RECENT[2]).await? };
     Ok(Known { report, days, behind, json: OnceLock::new() })
 }

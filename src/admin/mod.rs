@@ -77,7 +77,7 @@ pub struct Health {
     pub listening: bool,
     /// A backend server answers.
     pub upstream: bool,
-    /// The ledger can be read; nothing where there is none.
+    /// The ledger can be read and written; nothing where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ledger: Option<bool>,
     /// It was told to drain, or is stopping.

@@ -10,6 +10,7 @@ use super::Live;
 use crate::clock::Clock;
 use crate::ledger::Away;
 use crate::ledger::usage::day_of;
+use crate::metrics::Standing;
 use crate::usage::{days, latest};
 
 /// The pause between two rounds. A crash loses no more counts than this, and the time that the ledger takes.
@@ -36,6 +37,10 @@ pub(super) async fn count(live: Arc<Live>) {
         if outcome.is_ok() && (is_due || live.usage().has_lost()) {
             outcome = live.usage().watch(live.ledger(), operations(&live), now).await;
             watched = outcome.is_ok().then(Instant::now);
+        }
+        live.usage().set_behind(outcome.as_ref().err().cloned());
+        if outcome.is_err() {
+            live.metrics.standings_unknown();
         }
         if outcome.is_ok() && pruned.is_none_or(|at| at.elapsed() >= PRUNING) {
             let before = day_of(now).saturating_sub(days(live.usage().settings().retention));
@@ -69,8 +74,10 @@ pub(super) async fn tell(live: Arc<Live>) {
         let standings = latest::standings(live.ledger(), operations(&live), &settings, Clock::Real.now());
         match standings.await {
             Ok(standings) => {
+                let is_complete = live.usage().behind().is_none();
                 for (operation, standing) in standings {
-                    live.metrics.standing(&operation, standing);
+                    let is_safe = standing.is_safe && is_complete;
+                    live.metrics.standing(&operation, Standing { is_safe, ..standing });
                 }
             }
             // That the ledger is away is told elsewhere.

@@ -202,9 +202,9 @@ impl Live {
         answers
     }
 
-    /// Whether the ledger can be read.
+    /// Whether the ledger can be read, and the last calls could be recorded in it.
     pub async fn ledger_answers(&self) -> bool {
-        let answer = self.ledger.check().await;
+        let answer = self.ledger.check().await.and_then(|()| self.usage.behind().map_or(Ok(()), Err));
         if let Err(away) = &answer {
             tracing::debug!("{away}");
         }

@@ -28,6 +28,17 @@ pub enum Away {
         "not a Duskgate ledger: {0} holds the tables of another program; name another place in ledger.url"
     )]
     Foreign(String),
+    /// What it is kept in cannot hold every text.
+    #[error(
+        "not a data base for a ledger: {place} has the encoding {encoding}, which cannot hold every name; create a data base \
+         with ENCODING 'UTF8' and name it in ledger.url"
+    )]
+    Encoding {
+        /// Where it is.
+        place: String,
+        /// What it has.
+        encoding: String,
+    },
     /// The file cannot be created.
     #[error("cannot create the ledger: {} ({error})", file.display())]
     Create {
@@ -86,7 +97,7 @@ impl From<tokio_postgres::Error> for Away {
 impl Away {
     /// Whether waiting cannot help: the operator must act.
     pub fn for_good(&self) -> bool {
-        matches!(self, Away::Newer { .. })
+        matches!(self, Away::Newer { .. } | Away::Encoding { .. })
     }
 }
 

@@ -240,7 +240,7 @@ fn tokens(metrics: &Metrics, families: &mut Vec<Family>) {
     for (kind, outcome, count) in metrics.tokens.redeemings() {
         redeemed.add(&[("invite_type", kind), ("outcome", outcome)], count as f64);
     }
-    let mut up = Family::gauge("duskgate_ledger_up", "Whether the ledger can be read.");
+    let mut up = Family::gauge("duskgate_ledger_up", "Whether the ledger can be read and written.");
     up.add(&[], metrics.tokens.ledger_up());
     families.extend([issued, redeemed, up]);
 }

@@ -269,7 +269,7 @@ impl Metrics {
         self.tokens.redeemed(kind, outcome);
     }
 
-    /// Whether the ledger can be read. Until this is first said, it counts as down.
+    /// Whether the ledger can be read and written. Until this is first said, it counts as down.
     pub fn ledger_up(&self, up: bool) {
         self.tokens.set_ledger_up(up);
     }

@@ -72,6 +72,8 @@ pub struct Usage {
     /// One at a time brings counts away.
     bringing: tokio::sync::Mutex<()>,
     reach: Mutex<Reach>,
+    /// Why the last recording failed, if it did.
+    behind: Mutex<Option<Away>>,
 }
 
 /// From when on this process has counted every call.
@@ -126,6 +128,7 @@ impl Usage {
             dropped: AtomicU64::new(0),
             bringing: tokio::sync::Mutex::default(),
             reach: Mutex::new(Reach { from: now, operations: BTreeMap::new(), lost: None, alive: now }),
+            behind: Mutex::default(),
         }
     }
 
@@ -210,6 +213,16 @@ impl Usage {
             ledger.watch_usage(&Watching { operations, reach, now }).await?;
         }
         Ok(())
+    }
+
+    /// Remembers how the last recording went.
+    pub fn set_behind(&self, why: Option<Away>) {
+        *lock(&self.behind) = why;
+    }
+
+    /// Why the newest calls are not in the ledger, where the last recording failed: nobody can tell then that nobody calls.
+    pub fn behind(&self) -> Option<Away> {
+        lock(&self.behind).clone()
     }
 
     /// What metrics show: every call that was answered before is in it.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::verdict::{NOT_WATCHED, NOT_YET, SAFE, UNUSED, Verdict, ago, unused, watched_since};
+use super::verdict::{NOT_KNOWN, NOT_WATCHED, NOT_YET, SAFE, UNUSED, Verdict, ago, unused, watched_since};
 use super::{Settings, days};
 use crate::escape::visible;
 use crate::ledger::usage::{day_of, start_of};
@@ -138,6 +138,20 @@ pub struct Consumer {
     /// Its e-mail addresses, where they were asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub emails: Vec<String>,
+}
+
+impl Report {
+    /// The newest calls could not be recorded: nothing is safe to retire as long as nobody can tell.
+    pub fn lacks_newest(&mut self) {
+        let line = "not known: the newest calls could not be recorded";
+        let operations = self.operations.iter_mut().map(|one| (&mut one.verdict, &mut one.verdict_line));
+        for (verdict, verdict_line) in operations.chain([(&mut self.verdict, &mut self.verdict_line)]) {
+            if [SAFE, UNUSED].contains(verdict) {
+                *verdict = NOT_KNOWN;
+                line.clone_into(verdict_line);
+            }
+        }
+    }
 }
 
 impl Consumer {

@@ -16,6 +16,8 @@ pub const NOT_YET: &str = "not_yet";
 pub const NOT_WATCHED: &str = "not_watched";
 /// The word of [`Verdict::Safe`] where only one consumer was looked at: others may call.
 pub const UNUSED: &str = "unused_by_consumer";
+/// The word of what would be safe if the newest calls were known. Only people are told it.
+pub const NOT_KNOWN: &str = "not_known";
 
 /// What an operator is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

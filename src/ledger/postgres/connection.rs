@@ -29,6 +29,7 @@ impl Connection {
         });
         let mut connection = Connection { client, statements: HashMap::new() };
         connection.set_up(timeout).await?;
+        connection.check_encoding(server.shown()).await?;
         connection.migrate(create, server.shown()).await?;
         Ok(connection)
     }
@@ -67,6 +68,12 @@ impl Connection {
             timeout.as_millis()
         );
         self.client.batch_execute(&sql).await
+    }
+
+    /// Names of consumers and programs are any text, which only UTF-8 holds.
+    async fn check_encoding(&self, shown: &str) -> Result<(), Away> {
+        let encoding: String = self.client.query_one("SHOW server_encoding", &[]).await?.try_get(0)?;
+        if encoding == "UTF8" { Ok(()) } else { Err(Away::Encoding { place: shown.to_owned(), encoding }) }
     }
 
     async fn migrate(&mut self, create: Create, shown: &str) -> Result<(), Away> {

@@ -13,6 +13,7 @@ use rustls_pki_types::pem::PemObject;
 use super::world::{World, at, ids, issue, issue_reserved, reserve_fresh, run, token, usage};
 use crate::support::cutter::Cutter;
 use crate::support::postgres::{self, PASSWORD, Server};
+use crate::support::program::Setup;
 
 /// A server that this test may stop.
 async fn own() -> World {
@@ -177,6 +178,40 @@ fn a_server_behind_tls_must_show_a_certificate_that_is_trusted() {
         let said = doubting.check().await.unwrap_err().to_string();
         assert!(said.starts_with("the data base cannot be reached: "), "{said}");
         assert!(said.contains("invalid peer certificate"), "{said}");
+    });
+}
+
+#[test]
+fn a_data_base_that_cannot_hold_every_name_is_refused() {
+    run(async {
+        let world = World::postgres().await;
+        let (server, place) = server(&world);
+        let name = format!("latin1_{place}");
+        let sql = format!(
+            "CREATE DATABASE {name} ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+        );
+        server.connect(place).await.batch_execute(&sql).await.unwrap();
+        let url = server.url("public").replace("/postgres?", &format!("/{name}?"));
+        let settings =
+            Settings { location: Location::parse(&url, Path::new("")).unwrap(), ..world.settings() };
+        for create in [Create::Yes, Create::No] {
+            let away = ledger::open(&settings, create).check().await.unwrap_err();
+            assert!(matches!(&away, Away::Encoding { encoding, .. } if encoding == "LATIN1"), "{away:?}");
+            assert!(away.for_good());
+            let said = away.to_string();
+            assert!(
+                said.contains(&format!("/{name}?")) && said.contains(" has the encoding LATIN1, "),
+                "{said}"
+            );
+            assert!(
+                said.ends_with("create a data base with ENCODING 'UTF8' and name it in ledger.url"),
+                "{said}"
+            );
+        }
+        let nowhere = ([127, 0, 0, 1], 1).into();
+        let (code, said) = Setup::before(nowhere).section(&format!("[ledger]\nurl = {url:?}")).fail();
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("has the encoding LATIN1"), "{said}");
     });
 }
 

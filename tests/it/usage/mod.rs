@@ -3,6 +3,7 @@
 mod hostile;
 mod keeping;
 mod measuring;
+mod refusing;
 mod reporting;
 
 use std::sync::Arc;
